@@ -1,0 +1,116 @@
+"""Binary convolutions and linear maps that are ready to run: an op, its weights, a kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import _core
+from kernels.bits import Bits
+from kernels.isas import Choice
+from kernels.ops import BinaryConv, BinaryLinear
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Constants:
+    """What an epilogue computes with; None for what it does not use. See `kernels.ops.Epilogue`."""
+
+    scale: Floats | None = None  # (pairs, filters)
+    shift: Floats | None = None  # (pairs, filters)
+    slope: Floats | None = None  # (pairs, filters): of the inner PReLU
+    each: Floats | None = None  # (pairs,): factors of the residuals
+    before: Floats | None = None  # (sets, filters)
+    curve: Floats | None = None  # (sets, filters): slopes of the outer PReLU
+    after: Floats | None = None  # (sets, filters)
+    thresholds: Floats | None = None  # (sets, signs, filters)
+
+
+NO_CONSTANTS = Constants()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """What came out: dot products, or float32, or sign bits, or the last two."""
+
+    dots: NDArray[np.int32] | None = None  # (pairs, batch, height, width, filters)
+    floats: Floats | None = None  # (sets, batch, height, width, filters)
+    bits: Bits | None = None  # (sets, signs, batch, height, width, bytes)
+
+
+class Kernel:
+    """One op with its weights, laid out for one kernel of one instruction set."""
+
+    def __init__(
+        self,
+        op: BinaryConv | BinaryLinear,
+        weights: Bits,
+        constants: Constants = NO_CONSTANTS,
+        *,
+        choice: Choice,
+        threads: int = 1,
+    ) -> None:
+        """weights: (bases, filters, kernel, kernel, bytes); for a linear map (bases, filters, bytes)."""
+        self.op, self.choice, self.threads = op, choice, threads
+        self._conv = op.as_conv() if isinstance(op, BinaryLinear) else op
+        if isinstance(op, BinaryLinear):
+            weights = _linear(weights, "weights", 3)[:, :, None, None]
+        self._core = _core.make(self._conv, choice.isa, choice.variant, weights, constants)
+
+    def run(
+        self, signs: Bits, residual: Floats | None = None, *, out: Result | None = None
+    ) -> Result:
+        """signs: (inputs, batch, height, width, bytes); for a linear map (inputs, batch, bytes).
+
+        `out` gives the arrays to write to; without it they are new. Results of a linear map keep
+        the height and width of 1 that they have as a convolution.
+        """
+        if isinstance(self.op, BinaryLinear):
+            signs = _linear(signs, "signs", 3)[:, :, None, None]
+        elif not isinstance(signs, np.ndarray) or signs.ndim != 5:
+            raise TypeError(
+                "signs are a NumPy array (inputs, batch, height, width, bytes); "
+                f"got {_kind(signs)}"
+            )
+        batch = signs.shape[1]
+        if out is None:
+            out = empty(self._conv, batch)
+        self._core.run(
+            batch=batch,
+            input=signs,
+            residual=residual,
+            dots=out.dots,
+            floats=out.floats,
+            bits=out.bits,
+            threads=self.threads,
+        )
+        return out
+
+
+def empty(op: BinaryConv, batch: int) -> Result:
+    """New arrays for what the op gives."""
+    if batch < 1:
+        raise ValueError(f"a batch has at least one image; got {batch}")
+    after, pixels = op.after, (batch, op.out_height, op.out_width)
+    if after.raw:
+        return Result(dots=np.empty((op.pairs, *pixels, op.filters), np.int32))
+    floats = np.empty((op.sets, *pixels, op.filters), np.float32) if after.floats else None
+    size = (op.filters + 7) // 8
+    bits = np.empty((op.sets, after.signs, *pixels, size), np.uint8) if after.signs else None
+    return Result(floats=floats, bits=bits)
+
+
+def _linear(array: Any, name: str, axes: int) -> Bits:
+    if not isinstance(array, np.ndarray) or array.ndim != axes:
+        raise TypeError(f"{name} of a linear map have {axes} axes; got {_kind(array)}")
+    return array
+
+
+def _kind(array: Any) -> str:
+    if isinstance(array, np.ndarray):
+        return f"{array.dtype}{array.shape}"
+    return type(array).__name__

@@ -1,0 +1,463 @@
+#include "kernel.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include "pool.h"
+
+namespace bnn {
+namespace {
+
+constexpr int64_t kCache = 192 << 10;  // stored patches that are worked on at a time, in bytes
+constexpr int64_t kMost = int64_t{1} << 31;
+
+int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
+// Memory that a thread keeps for its next call. Its content is whatever was there.
+template <int kPurpose>
+uint8_t* room(int64_t bytes) {
+  thread_local std::vector<uint8_t> held;
+  if (static_cast<int64_t>(held.size()) < bytes + 64) held.resize(bytes + 64);
+  return held.data() + (64 - reinterpret_cast<uintptr_t>(held.data()) % 64) % 64;
+}
+
+void in_range(const char* name, int64_t value, int64_t low, int64_t high) {
+  if (value < low || value > high)
+    throw std::invalid_argument(std::string(name) + " is " + std::to_string(low) + " to " +
+                                std::to_string(high) + "; got " + std::to_string(value));
+}
+
+std::vector<float> padded(const float* from, int64_t rows, int64_t filters, int64_t width,
+                          float fill) {
+  std::vector<float> out(from ? rows * width : 0, fill);
+  for (int64_t r = 0; from && r < rows; ++r) {
+    for (int64_t f = 0; f < filters; ++f)
+      if (!std::isfinite(from[r * filters + f]))
+        throw std::invalid_argument("constants are finite numbers; found " +
+                                    std::to_string(from[r * filters + f]));
+    std::copy_n(from + r * filters, filters, out.data() + r * width);
+  }
+  return out;
+}
+
+// Bits past the last channel would be counted as if they were channels.
+void spare_is_clear(const char* name, const uint8_t* from, int64_t bytes, const Shape& shape) {
+  const int64_t pixel = shape.pixel_bytes();
+  const int used = static_cast<int>(shape.channels - 8 * (pixel - 1));
+  uint8_t any = 0;
+  for (int64_t i = pixel - 1; used < 8 && i < bytes; i += pixel) any |= from[i] >> used;
+  if (any)
+    throw std::invalid_argument(std::string("the bits of ") + name +
+                                " past the last channel are clear; some are set");
+}
+
+}  // namespace
+
+void Kernel::check_spare(int64_t batch, const uint8_t* input) const {
+  const int64_t pixels = shape.inputs * batch * shape.height * shape.width;
+  spare_is_clear("the input", input, pixels * shape.pixel_bytes(), shape);
+}
+
+void Shape::check() const {
+  const int64_t side = 1 << 16;
+  in_range("height", height, 1, side);
+  in_range("width", width, 1, side);
+  in_range("channels", channels, 1, side);
+  in_range("filters", filters, 1, side);
+  in_range("kernel", kernel, 1, 7);
+  in_range("stride", stride, 1, 64);
+  in_range("dilation", dilation, 1, 64);
+  in_range("padding", padding, 0, 1024);
+  in_range("inputs", inputs, 1, 64);
+  in_range("bases", bases, 1, 64);
+  if (own && inputs != bases) throw std::invalid_argument("own wants an input per base");
+  const int64_t reach = dilation * (kernel - 1) + 1;
+  if (height + 2 * padding < reach || width + 2 * padding < reach)
+    throw std::invalid_argument("the kernel is larger than the padded image");
+}
+
+std::string misfit(const Shape& s, const Product& product) {
+  if (!product.wide && s.products() > 65535)
+    return "counts at most 65,535 products, not " + std::to_string(s.products());
+  if (product.form == Form::patches) return "";
+  const int64_t run = s.dilation == 1 ? s.kernel * s.pixel_bytes() : s.pixel_bytes();
+  if (run % product.align)
+    return "reads " + std::to_string(product.align) + " bytes at a time, and " +
+           std::to_string(s.channels) + " channels leave stretches of " + std::to_string(run);
+  const double image = static_cast<double>(s.height + 2 * s.padding) * (s.width + 2 * s.padding) *
+                       s.pixel_bytes() * product.grow;
+  return image < kMost ? "" : "the image is larger than it can address";
+}
+
+Kernel::Kernel(const Shape& s, const After& a, const Isa& isa, const Product& product,
+               const uint8_t* weights, const Constants& constants)
+    : shape(s), after(a), isa_(isa), product_(product) {
+  shape.check();
+  if (const std::string why = misfit(shape, product); !why.empty())
+    throw std::invalid_argument(std::string(isa.name) + " " + product.name + " " + why);
+  plan_runs();
+  plan_blocks();
+  plan_slices();
+  lay_out(weights);
+  keep(constants);
+  find_limits();
+}
+
+void Kernel::plan_runs() {
+  pixel_stored_ = shape.pixel_bytes() * product_.grow;
+  row_stored_ = (shape.width + 2 * shape.padding) * pixel_stored_;
+  run_bytes_ = round_up(shape.field_bytes(), product_.form == Form::rows ? 1 : product_.align);
+  if (product_.form == Form::patches) {
+    runs_ = {{0, run_bytes_ * product_.grow}};
+    return;
+  }
+  for (int64_t y = 0; y < shape.kernel; ++y) {
+    const int64_t row = y * shape.dilation * row_stored_;
+    if (shape.dilation == 1) {
+      runs_.push_back({row, shape.kernel * pixel_stored_});
+    } else {
+      for (int64_t x = 0; x < shape.kernel; ++x)
+        runs_.push_back({row + x * shape.dilation * pixel_stored_, pixel_stored_});
+    }
+  }
+}
+
+void Kernel::plan_blocks() {
+  padded_ = round_up(shape.filters, kNarrowest);
+  base_bytes_ = 0;
+  for (int first = 0; first < padded_;) {
+    int width = kWidest;
+    while (width > padded_ - first) width /= 2;
+    const int channels = static_cast<int>(std::min<int64_t>(width, shape.filters - first));
+    blocks_.push_back({first, width, channels, base_bytes_});
+    base_bytes_ += round_up(product_.laid_out(run_bytes_, width), 64);
+    first += width;
+  }
+}
+
+// In the padded image the units of a slice are wherever its pixels are; patches lie in a row.
+void Kernel::plan_slices() {
+  if (product_.form == Form::patches) {
+    for (int i = 0; i < kPanelPixels; ++i) {
+      units_.push_back(i * run_bytes_ * product_.grow);
+      rows_.push_back(i);
+    }
+    return;
+  }
+  const int64_t wide = shape.out(shape.width), all = shape.pixels();
+  std::vector<int64_t> begins;
+  for (int64_t pixel = 0; pixel < all; pixel += kPanelPixels) {
+    const int64_t end = std::min<int64_t>(pixel + kPanelPixels, all);
+    begins.push_back(static_cast<int64_t>(units_.size()));
+    int n = 0;
+    for (int64_t p = pixel; p < end; ++n) {
+      const int64_t y = p / wide, x = p % wide;
+      units_.push_back(shape.stride * (y * row_stored_ + x * pixel_stored_));
+      for (int i = 0; i < product_.unit && x + i < wide && p < end; ++i, ++p)
+        rows_.push_back(n * product_.unit + i);
+    }
+    slices_.push_back({0, nullptr, nullptr, n, pixel, static_cast<int>(end - pixel)});
+  }
+  for (size_t i = 0; i < slices_.size(); ++i) {
+    slices_[i].units = units_.data() + begins[i];
+    slices_[i].rows = rows_.data() + slices_[i].first_pixel;
+  }
+}
+
+void Kernel::lay_out(const uint8_t* weights) {
+  const int64_t bytes = shape.field_bytes();
+  spare_is_clear("weights", weights, shape.bases * shape.filters * bytes, shape);
+  weights_.resize(base_bytes_ * shape.bases + 64);
+  uint8_t* to = weights_.data() + (64 - reinterpret_cast<uintptr_t>(weights_.data()) % 64) % 64;
+  first_weight_ = to;
+  std::vector<uint8_t> rows(kWidest * run_bytes_);
+  for (int64_t b = 0; b < shape.bases; ++b)
+    for (const Block& block : blocks_) {
+      std::fill(rows.begin(), rows.end(), 0);
+      for (int f = 0; f < block.channels; ++f)
+        std::memcpy(rows.data() + f * run_bytes_,
+                    weights + (b * shape.filters + block.first + f) * bytes, bytes);
+      product_.lay_out(rows.data(), block.channels, run_bytes_, block.width,
+                       to + b * base_bytes_ + block.weights);
+    }
+}
+
+void Kernel::keep(const Constants& c) {
+  const int64_t pairs = shape.pairs(), filters = shape.filters;
+  scale_ = padded(c.scale, pairs, filters, padded_, 0.0f);
+  shift_ = padded(c.shift, pairs, filters, padded_, 0.0f);
+  slope_ = padded(c.slope, pairs, filters, padded_, 0.0f);
+  each_ = padded(c.each, pairs, 1, 1, 0.0f);
+  before_ = padded(c.before, sets(), filters, padded_, 0.0f);
+  curve_ = padded(c.curve, sets(), filters, padded_, 0.0f);
+  after_ = padded(c.after, sets(), filters, padded_, 0.0f);
+  thresholds_ = padded(c.thresholds, sets() * after.signs, filters, padded_,
+                       -std::numeric_limits<float>::infinity());
+  if (after.inner == Curve::relu) slope_.assign(pairs * padded_, 0.0f);
+  if (after.outer && after.curve == Curve::relu) curve_.assign(sets() * padded_, 0.0f);
+}
+
+// The epilogue of one value, step by step as finish.h has it; for where there is no residual.
+float Kernel::value(int64_t pair, int64_t set, int64_t filter, int64_t count) const {
+  const int64_t p = pair * padded_ + filter, s = set * padded_ + filter;
+  float y = static_cast<float>(shape.products() - 2 * count);
+  if (!slope_.empty() && y < 0.0f) y = y * slope_[p];
+  y = y * scale_[p];
+  y = y + shift_[p];
+  if (after.outer) {
+    y = y + before_[s];
+    if (!curve_.empty() && y < 0.0f) y = y * curve_[s];
+    y = y + after_[s];
+  }
+  return y;
+}
+
+// Where only signs are asked, and y rises or falls with the count, the threshold becomes a limit on
+// the count. It is found by trying: so it agrees with the float steps, rounding and all.
+void Kernel::find_limits() {
+  const bool alone = !after.sum || shape.pairs() == 1;
+  if (after.floats || after.signs == 0 || !alone || after.residual != Residual::none) return;
+  for (float slope : slope_) if (slope < 0.0f) return;
+  for (float slope : curve_) if (slope < 0.0f) return;
+  const int64_t n = shape.products();
+  std::vector<int32_t> limits(shape.pairs() * after.signs * padded_, static_cast<int32_t>(n));
+  std::vector<uint64_t> flips(shape.pairs() * after.signs * blocks_.size(), 0);
+  for (int64_t pair = 0; pair < shape.pairs(); ++pair)
+    for (int64_t s = 0; s < after.signs; ++s) {
+      const int64_t row = pair * after.signs + s;
+      for (size_t b = 0; b < blocks_.size(); ++b)
+        for (int64_t f = blocks_[b].first; f < blocks_[b].first + blocks_[b].channels; ++f) {
+          if (!std::isfinite(value(pair, pair, f, 0)) || !std::isfinite(value(pair, pair, f, n)))
+            return;
+          const float threshold = thresholds_[row * padded_ + f];
+          const bool falls = scale_[pair * padded_ + f] >= 0.0f;  // y, as the count rises
+          int64_t low = -1, high = n;  // the largest count of the first kind is in [low, high]
+          while (low < high) {
+            const int64_t middle = low + (high - low + 1) / 2;
+            if ((value(pair, pair, f, middle) < threshold) == falls) {
+              high = middle - 1;
+            } else {
+              low = middle;
+            }
+          }
+          limits[row * padded_ + f] = static_cast<int32_t>(low);
+          if (!falls) flips[row * blocks_.size() + b] |= uint64_t{1} << (f - blocks_[b].first);
+        }
+    }
+  limits_ = std::move(limits);
+  flips_ = std::move(flips);
+}
+
+int64_t Kernel::slices(int64_t pixels) const {
+  return (pixels + kPanelPixels - 1) / kPanelPixels;
+}
+
+Kernel::Slice Kernel::slice(int64_t index, int64_t pixels) const {
+  if (product_.form == Form::rows) return slices_[index];
+  const int64_t first = index * kPanelPixels;
+  const int n = static_cast<int>(std::min<int64_t>(kPanelPixels, pixels - first));
+  const int units = (n + product_.unit - 1) / product_.unit;
+  return {first / product_.unit * run_bytes_ * product_.grow, units_.data(), rows_.data(), units,
+          first, n};
+}
+
+void Kernel::run(int64_t batch, const Buffers& buffers, int threads) const {
+  if (product_.form == Form::rows) {
+    run_rows(batch, buffers, threads);
+  } else {
+    run_patches(batch, buffers, threads);
+  }
+}
+
+// Image by image: the padded image is stored in the form of the product, then read where it lies.
+void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const {
+  const int64_t tall = shape.height + 2 * shape.padding, bytes = shape.pixel_bytes();
+  const int64_t row = shape.width * bytes, image = shape.height * row;
+  const int64_t raw = (shape.width + 2 * shape.padding + shape.stride) * bytes;
+  const bool as_it_is = shape.padding == 0 && product_.grow == 1;
+  const int64_t stored_bytes = round_up(tall * row_stored_, 64);
+  uint8_t* stored = as_it_is ? nullptr : room<0>(shape.inputs * stored_bytes);
+  for (int64_t n = 0; n < batch; ++n) {
+    auto store = [&](int64_t item) {
+      const int64_t input = item / tall, y = item % tall - shape.padding;
+      uint8_t* whole = room<1>(raw);
+      std::memset(whole, 0, raw);
+      if (y >= 0 && y < shape.height)
+        std::memcpy(whole + shape.padding * bytes,
+                    buffers.input + (input * batch + n) * image + y * row, row);
+      product_.store(whole, whole + shape.stride * bytes, row_stored_ / product_.grow,
+                     stored + input * stored_bytes + item % tall * row_stored_);
+    };
+    if (!as_it_is) parallel(shape.inputs * tall, 1, store);
+    const Fields fields = as_it_is
+        ? Fields{buffers.input + n * image, batch * image, n * shape.pixels(), shape.pixels()}
+        : Fields{stored, stored_bytes, n * shape.pixels(), shape.pixels()};
+    compute(fields, batch, buffers, threads);
+  }
+}
+
+// Strip by strip, across the images: each field is copied together first, then stored.
+void Kernel::run_patches(int64_t batch, const Buffers& buffers, int threads) const {
+  const int64_t bytes = shape.pixel_bytes(), p = shape.padding, k = shape.kernel;
+  const int64_t wide = shape.width + 2 * p, tall = shape.height + 2 * p;
+  const int64_t image = tall * wide * bytes, images = shape.inputs * batch;
+  const uint8_t* padded_images = buffers.input;
+  if (p) {
+    uint8_t* to = room<0>(images * image);
+    auto pad = [&](int64_t i) {
+      std::memset(to + i * image, 0, image);
+      for (int64_t y = 0; y < shape.height; ++y)
+        std::memcpy(to + i * image + ((y + p) * wide + p) * bytes,
+                    buffers.input + (i * shape.height + y) * shape.width * bytes,
+                    shape.width * bytes);
+    };
+    parallel(images, threads, pad);
+    padded_images = to;
+  }
+  const int64_t unit = product_.unit, unit_bytes = run_bytes_ * product_.grow;
+  const int64_t fit = kCache / (unit_bytes * shape.inputs) * unit;
+  const int64_t all = batch * shape.pixels();
+  const int64_t strip = std::min(round_up(all, kPanelPixels),
+                                 std::max<int64_t>(fit / kPanelPixels * kPanelPixels, kPanelPixels));
+  const int64_t input_bytes = strip / unit * unit_bytes;
+  uint8_t* stored = room<2>(shape.inputs * input_bytes);
+  const int64_t out_wide = shape.out(shape.width), out_pixels = shape.pixels();
+  auto copy_field = [&](int64_t input, int64_t pixel, uint8_t* to) {
+    const int64_t n = pixel / out_pixels, y = pixel % out_pixels / out_wide;
+    const int64_t x = pixel % out_pixels % out_wide;
+    const uint8_t* from = padded_images + (input * batch + n) * image +
+                          (y * wide + x) * shape.stride * bytes;
+    for (int64_t i = 0; i < k; ++i, from += shape.dilation * wide * bytes) {
+      if (shape.dilation == 1) {
+        std::memcpy(to, from, k * bytes);
+        to += k * bytes;
+      } else {
+        for (int64_t j = 0; j < k; ++j, to += bytes)
+          std::memcpy(to, from + j * shape.dilation * bytes, bytes);
+      }
+    }
+  };
+  for (int64_t first = 0; first < all; first += strip) {
+    const int64_t pixels = std::min(strip, all - first), units = (pixels + unit - 1) / unit;
+    constexpr int64_t kSome = 16;  // units to an item
+    const int64_t items = (units + kSome - 1) / kSome;
+    auto store = [&](int64_t item) {
+      uint8_t* fields = room<1>(2 * run_bytes_);
+      std::memset(fields, 0, 2 * run_bytes_);
+      const int64_t input = item / items, begin = item % items * kSome;
+      for (int64_t u = begin; u < std::min(begin + kSome, units); ++u) {
+        uint8_t* to = stored + input * input_bytes + u * unit_bytes;
+        for (int64_t i = 0; i < unit; ++i)
+          copy_field(input, std::min(first + u * unit + i, all - 1), fields + i * run_bytes_);
+        product_.store(fields, fields + run_bytes_, run_bytes_, to);
+        if (product_.seal) product_.seal(to, unit_bytes);
+      }
+    };
+    parallel(shape.inputs * items, threads, store);
+    compute({stored, input_bytes, first, pixels}, batch, buffers, threads);
+  }
+}
+
+// Block by block, so that the weights of one stay in a cache, and panel by panel inside.
+void Kernel::compute(const Fields& fields, int64_t batch, const Buffers& buffers,
+                     int threads) const {
+  const int64_t panels = slices(fields.pixels);
+  const int64_t blocks = static_cast<int64_t>(blocks_.size());
+  const int64_t parts = threads == 1 ? 1 : std::min(panels, (4 * threads + blocks - 1) / blocks);
+  auto work = [&](int64_t item) {
+    const int64_t block = item / parts, part = item % parts;
+    for (int64_t i = part * panels / parts; i < (part + 1) * panels / parts; ++i)
+      panel(fields, blocks_[block], slice(i, fields.pixels), batch, buffers);
+  };
+  parallel(blocks * parts, threads, work);
+}
+
+void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice, int64_t batch,
+                   const Buffers& buffers) const {
+  const int64_t counted = int64_t{2} * kPanelPixels * kWidest;
+  alignas(64) int32_t counts[counted];
+  alignas(64) float sum[kPanelPixels * kWidest];
+  const bool summed = after.sum && shape.pairs() > 1;
+  Panel p{};
+  p.units = slice.units;
+  p.count = slice.n_units;
+  p.runs = runs_.data();
+  p.n_runs = static_cast<int>(runs_.size());
+  p.width = block.width;
+  p.products = static_cast<int>(shape.products());
+  p.counts = counts;
+  p.scratch = product_.scratch ? room<3>(product_.scratch(run_bytes_, block.width)) : nullptr;
+  for (int64_t pair = 0; pair < shape.pairs(); ++pair) {
+    const int64_t input = shape.own ? pair : pair / shape.bases;
+    p.input = fields.stored + input * fields.input_stride + slice.base;
+    p.weights = first_weight_ + pair % shape.bases * base_bytes_ + block.weights;
+    product_.panel(p);
+    Finish f = finish(pair, block, fields.first_pixel + slice.first_pixel, batch, buffers);
+    f.counts = counts;
+    f.rows = slice.rows;
+    f.pixels = slice.pixels;
+    f.sum = summed ? sum : nullptr;
+    f.first = pair == 0;
+    f.last = pair + 1 == shape.pairs();
+    isa_.finish(f);
+    for (int s = 1; f.limits && s < after.signs; ++s) {
+      f.limits += padded_;
+      f.flips = flips_[(pair * after.signs + s) * blocks_.size() + (&block - blocks_.data())];
+      f.limit_bits += f.sign_stride;
+      isa_.finish(f);
+    }
+  }
+}
+
+Finish Kernel::finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
+                      const Buffers& buffers) const {
+  const int64_t set = after.sum ? 0 : pair, all = batch * shape.pixels();
+  const int64_t p = pair * padded_ + block.first, s = set * padded_ + block.first;
+  const int64_t value = (set * all + pixel) * shape.filters + block.first;
+  Finish f{};
+  f.wide = product_.wide;
+  f.width = block.width;
+  f.channels = block.channels;
+  f.products = static_cast<int>(shape.products());
+  f.dots_stride = f.floats_stride = f.each_stride = f.one_stride = shape.filters;
+  if (after.raw()) {
+    f.dots = buffers.dots + value;
+    return f;
+  }
+  f.sign_stride = all * filter_bytes();
+  f.bits_stride = filter_bytes();
+  f.signs = after.signs;
+  if (after.signs)
+    f.bits = buffers.bits + (set * after.signs * all + pixel) * filter_bytes() + block.first / 8;
+  if (!limits_.empty()) {
+    f.limits = limits_.data() + pair * after.signs * padded_ + block.first;
+    f.flips = flips_[pair * after.signs * blocks_.size() + (&block - blocks_.data())];
+    f.limit_bits = f.bits;
+    return f;
+  }
+  f.scale = scale_.data() + p;
+  f.shift = shift_.data() + p;
+  if (!slope_.empty()) f.slope = slope_.data() + p;
+  if (after.residual == Residual::each) {
+    f.each = buffers.residual + (pair * all + pixel) * shape.filters + block.first;
+    f.each_scale = each_[pair];
+  }
+  if (after.residual == Residual::one)
+    f.one = buffers.residual + pixel * shape.filters + block.first;
+  if (after.outer) {
+    f.before = before_.data() + s;
+    f.after = after_.data() + s;
+    if (!curve_.empty()) f.curve = curve_.data() + s;
+  }
+  if (after.floats) f.floats = buffers.floats + value;
+  if (after.signs) {
+    f.thresholds = thresholds_.data() + set * after.signs * padded_ + block.first;
+    f.thresholds_stride = padded_;
+  }
+  return f;
+}
+
+}  // namespace bnn

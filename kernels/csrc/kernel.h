@@ -1,0 +1,134 @@
+// One op with its weights, laid out for one product of one instruction set, ready to run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "isa.h"
+
+namespace bnn {
+
+// kernels/ops.py, BinaryConv. Checked there and again by `Kernel`.
+struct Shape {
+  int64_t height, width, channels, filters, kernel, stride, dilation, padding, inputs, bases;
+  bool own;
+
+  void check() const;  // throws std::invalid_argument
+  int64_t out(int64_t size) const {
+    return (size + 2 * padding - dilation * (kernel - 1) - 1) / stride + 1;
+  }
+  int64_t pixels() const { return out(height) * out(width); }
+  int64_t pairs() const { return own ? bases : inputs * bases; }
+  int64_t pixel_bytes() const { return (channels + 7) / 8; }
+  int64_t field_bytes() const { return kernel * kernel * pixel_bytes(); }
+  int64_t products() const { return kernel * kernel * channels; }
+};
+
+enum class Curve { none, relu, prelu };
+enum class Residual { none, one, each };
+
+// kernels/ops.py, Epilogue.
+struct After {
+  bool floats;
+  int signs;
+  bool sum;
+  Curve inner;
+  Residual residual;
+  bool outer;  // the step is there
+  Curve curve; // and its curve is this
+
+  bool raw() const { return !floats && signs == 0; }
+};
+
+// What the epilogue needs, each [pairs or sets][filters]; null where it does not.
+struct Constants {
+  const float *scale, *shift, *slope;  // of each pair
+  const float* each;                   // [pairs]
+  const float *before, *curve, *after; // of each set
+  const float* thresholds;             // [sets][signs][filters]
+};
+
+struct Buffers {
+  const uint8_t* input;   // [inputs][batch][height][width][pixel_bytes]
+  const float* residual;  // [1 or pairs][batch][out height][out width][filters]
+  int32_t* dots;          // [pairs][batch][out height][out width][filters]
+  float* floats;          // [sets][batch][out height][out width][filters]
+  uint8_t* bits;          // [sets][signs][batch][out height][out width][filter bytes]
+};
+
+// Why this product cannot compute this shape; empty if it can.
+std::string misfit(const Shape& shape, const Product& product);
+
+class Kernel {
+ public:
+  // Weights: [bases][filters][kernel][kernel][pixel_bytes].
+  Kernel(const Shape& shape, const After& after, const Isa& isa, const Product& product,
+         const uint8_t* weights, const Constants& constants);
+
+  void run(int64_t batch, const Buffers& buffers, int threads) const;
+
+  // Throws std::invalid_argument where a bit past the last channel is set.
+  void check_spare(int64_t batch, const uint8_t* input) const;
+
+  const Shape shape;
+  const After after;
+  int64_t sets() const { return after.sum ? 1 : shape.pairs(); }
+  int64_t filter_bytes() const { return (shape.filters + 7) / 8; }
+
+ private:
+  struct Block {
+    int first, width, channels;
+    int64_t weights;  // where its weights begin, within those of a base
+  };
+  struct Slice {  // a panel of an image, or of a strip of patches
+    int64_t base;
+    const int64_t* units;
+    const int32_t* rows;
+    int n_units;
+    int64_t first_pixel;
+    int pixels;
+  };
+  struct Fields {  // where the stored form of the inputs is, and which output pixels it serves
+    const uint8_t* stored;
+    int64_t input_stride;
+    int64_t first_pixel, pixels;  // of all images of the batch
+  };
+
+  void plan_runs();
+  void plan_blocks();
+  void plan_slices();
+  void lay_out(const uint8_t* weights);
+  void keep(const Constants& constants);
+  void find_limits();
+  float value(int64_t pair, int64_t set, int64_t filter, int64_t count) const;
+
+  Slice slice(int64_t index, int64_t pixels) const;
+  int64_t slices(int64_t pixels) const;
+  void run_rows(int64_t batch, const Buffers& buffers, int threads) const;
+  void run_patches(int64_t batch, const Buffers& buffers, int threads) const;
+  void compute(const Fields& fields, int64_t batch, const Buffers& buffers, int threads) const;
+  void panel(const Fields& fields, const Block& block, const Slice& slice, int64_t batch,
+             const Buffers& buffers) const;
+  Finish finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
+                const Buffers& buffers) const;
+
+  const Isa& isa_;
+  const Product& product_;
+  int64_t run_bytes_;                 // packed bytes of a field, as this product pads them
+  int64_t row_stored_, pixel_stored_; // stored bytes of an image row and of a pixel in it
+  std::vector<Run> runs_;
+  std::vector<Block> blocks_;
+  int64_t padded_;                    // filters, rounded up to whole blocks
+  std::vector<int64_t> units_;         // of the slices of an image; for patches, of any strip
+  std::vector<int32_t> rows_;          // of the slices of an image; for patches, of any strip
+  std::vector<Slice> slices_;
+  std::vector<uint8_t> weights_;
+  int64_t base_bytes_;
+  const uint8_t* first_weight_;       // aligned
+  std::vector<float> scale_, shift_, slope_, each_, before_, curve_, after_, thresholds_;
+  std::vector<int32_t> limits_;       // [pairs][signs][padded_], or empty
+  std::vector<uint64_t> flips_;       // [pairs][signs][blocks]
+};
+
+}  // namespace bnn

@@ -1,0 +1,72 @@
+// NEON (64-bit ARM). cnt counts the bits of each byte; 31 words may be added before a byte can be
+// full (31 * 8 = 248), then two pairwise additions make them 32-bit.
+#include "isa.h"
+
+#if defined(__aarch64__)
+#include <arm_neon.h>
+
+namespace bnn {
+namespace neon {
+
+constexpr int kLanes = 4;
+typedef int32_t I __attribute__((vector_size(16)));
+typedef float F __attribute__((vector_size(16)));
+typedef uint32_t Word __attribute__((vector_size(16)));
+typedef uint8_t Tally __attribute__((vector_size(16)));
+
+inline uint32_t bits_of(I mask) {
+  const uint32x4_t places = {1, 2, 4, 8};
+  return vaddvq_u32(vandq_u32(reinterpret_cast<uint32x4_t>(mask), places));
+}
+inline uint32_t greater(I a, I b) { return bits_of(a > b); }
+inline uint32_t less(F a, F b) { return bits_of(a < b); }
+
+#include "finish.h"
+
+constexpr int kTallies = 31;
+constexpr int kTileVectors = 4;
+constexpr int kTilePixels(int vectors) { return vectors == 4 ? 2 : 4; }
+
+inline Tally tally(Tally sums, Word x) {
+  return sums + reinterpret_cast<Tally>(vcntq_u8(reinterpret_cast<uint8x16_t>(x)));
+}
+inline I total(I totals, Tally sums) {
+  const uint16x8_t twos = vpaddlq_u8(reinterpret_cast<uint8x16_t>(sums));
+  return reinterpret_cast<I>(vpadalq_u16(reinterpret_cast<uint32x4_t>(totals), twos));
+}
+
+#include "words.h"
+
+double limit(int64_t rounds) {
+  Tally sums[8] = {};
+  Word x = Word{} + 0x12345678u, w = Word{} + 0x0f1e2d3cu;
+  for (int64_t r = 0; r < rounds; ++r)
+    for (Tally& sum : sums) {
+      Word difference;
+      Tally counts;
+      asm volatile("eor %0.16b, %1.16b, %2.16b" : "=w"(difference) : "w"(x), "w"(w));
+      asm volatile("cnt %0.16b, %1.16b" : "=w"(counts) : "w"(difference));
+      asm volatile("add %0.16b, %0.16b, %1.16b" : "+w"(sum) : "w"(counts));
+    }
+  for (Tally& sum : sums) asm volatile("" : "+w"(sum));
+  return static_cast<double>(rounds) * 8 * 128;
+}
+
+bool runs_here() { return true; }
+
+const Product kProducts[] = {
+    {"words-rows", "read from the padded image", Form::rows, true, 1, 1, 4, words_store, nullptr,
+     words_lay_out, words_laid_out, nullptr, words_panel},
+    {"words-patches", "each field copied together first", Form::patches, true, 1, 1, 4,
+     words_store, nullptr, words_lay_out, words_laid_out, nullptr, words_panel},
+};
+
+}  // namespace neon
+
+const Isa kNeon = {
+    "neon",     "NEON", neon::runs_here, neon::kProducts,   2,
+    neon::finish, neon::pack, neon::limit,     "eor + cnt + add",
+};
+
+}  // namespace bnn
+#endif

@@ -1,0 +1,140 @@
+#include "pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
+namespace bnn {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Job {
+  Work work;
+  void* context;
+  int64_t n;
+  int helpers;                       // how many workers may still join
+  std::atomic<int64_t> next{0};
+  int inside = 0;                    // workers in it now; under the pool's lock
+
+  void run() {
+    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n;) work(context, i);
+  }
+};
+
+class Pool {
+ public:
+  void run(Job& job) {
+    grow(job.helpers);
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      jobs_.push_back(&job);
+    }
+    for (int i = 0; i < job.helpers; ++i) wake_.notify_one();
+    const Clock::time_point begun = Clock::now();
+    job.run();
+    const Clock::time_point done = Clock::now();
+    std::unique_lock<std::mutex> lock(mutex_);
+    jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));  // nobody joins any more
+    if (job.inside == 0) {
+      trust();
+      return;
+    }
+    left_.wait(lock, [&] { return job.inside == 0; });
+    const auto waited = Clock::now() - done;
+    if (waited > done - begun && waited > std::chrono::microseconds(50)) {
+      doubt();
+    } else {
+      trust();
+    }
+  }
+
+  // Whether the machine was too busy of late; each answer of yes uses up one call's worth of doubt.
+  bool busy() {
+    int left = skip_.load(std::memory_order_relaxed);
+    while (left > 0 && !skip_.compare_exchange_weak(left, left - 1)) {
+    }
+    return left > 0;
+  }
+
+ private:
+  void doubt() {
+    distrust_ = std::min(distrust_ + 1, 8);
+    skip_ = 1 << distrust_;
+  }
+  void trust() { distrust_ = std::max(distrust_ - 1, 0); }
+
+  void grow(int workers) {
+    std::lock_guard<std::mutex> lock(mutex_);
+    while (static_cast<int>(workers_) < workers) {
+      std::thread(&Pool::serve, this).detach();
+      ++workers_;
+    }
+  }
+
+  void serve() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    for (;;) {
+      Job* job = nullptr;
+      wake_.wait(lock, [&] { return (job = open_job()) != nullptr; });
+      --job->helpers;
+      ++job->inside;
+      lock.unlock();
+      job->run();
+      lock.lock();
+      if (--job->inside == 0) left_.notify_all();
+    }
+  }
+
+  Job* open_job() {
+    for (Job* job : jobs_)
+      if (job->helpers > 0 && job->next.load(std::memory_order_relaxed) < job->n) return job;
+    return nullptr;
+  }
+
+  std::mutex mutex_;
+  std::condition_variable wake_, left_;
+  std::vector<Job*> jobs_;
+  int workers_ = 0;
+  int distrust_ = 0;
+  std::atomic<int> skip_{0};
+};
+
+// Never destroyed: its threads outlive everything. A forked child starts with a fresh one, because
+// threads do not survive a fork.
+std::atomic<Pool*> the_pool{nullptr};
+
+Pool& pool() {
+  Pool* now = the_pool.load(std::memory_order_acquire);
+  if (now) return *now;
+#if !defined(_WIN32)
+  static const int once = pthread_atfork(nullptr, nullptr, [] { the_pool = nullptr; });
+  (void)once;
+#endif
+  Pool* fresh = new Pool;
+  if (the_pool.compare_exchange_strong(now, fresh)) return *fresh;
+  delete fresh;
+  return *now;
+}
+
+}  // namespace
+
+void parallel(int64_t n, int threads, Work work, void* context) {
+  const int helpers = static_cast<int>(std::min<int64_t>(threads, n)) - 1;
+  if (helpers < 1 || pool().busy()) {
+    for (int64_t i = 0; i < n; ++i) work(context, i);
+    return;
+  }
+  Job job{work, context, n, helpers};
+  pool().run(job);
+}
+
+}  // namespace bnn

@@ -1,0 +1,77 @@
+// Any 64-bit machine: vectors of 16 bytes as the compiler makes them, bits counted by arithmetic.
+#include "isa.h"
+
+namespace bnn {
+namespace portable {
+
+constexpr int kLanes = 4;
+typedef int32_t I __attribute__((vector_size(16)));
+typedef float F __attribute__((vector_size(16)));
+typedef uint32_t Word __attribute__((vector_size(16)));
+typedef uint8_t Tally __attribute__((vector_size(16)));
+
+inline uint32_t bits_of(I mask) {
+  uint32_t bits = 0;
+  for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(mask[i] & 1) << i;
+  return bits;
+}
+inline uint32_t greater(I a, I b) { return bits_of(a > b); }
+inline uint32_t less(F a, F b) { return bits_of(a < b); }
+
+#include "finish.h"
+
+constexpr int kTallies = 31;  // words of at most 8 set bits a byte
+constexpr int kTileVectors = 2;
+constexpr int kTilePixels(int) { return 2; }
+
+inline Tally tally(Tally sums, Word x) {
+  x = x - ((x >> 1) & 0x55555555u);
+  x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
+  x = (x + (x >> 4)) & 0x0f0f0f0fu;
+  return sums + reinterpret_cast<Tally>(x);
+}
+
+inline I total(I totals, Tally sums) {
+  const Word words = reinterpret_cast<Word>(sums);
+  const Word twos = (words & 0x00ff00ffu) + ((words >> 8) & 0x00ff00ffu);
+  return totals + reinterpret_cast<I>((twos & 0xffffu) + (twos >> 16));
+}
+
+#include "words.h"
+
+double limit(int64_t rounds) {
+  Tally sums[4] = {};
+  Word x = Word{} + 0x12345678u;
+  for (int64_t r = 0; r < rounds; ++r)
+    for (Tally& sum : sums) {
+      asm volatile("" : "+m"(x));
+      sum = tally(sum, x ^ 0x0f1e2d3cu);
+    }
+  for (Tally& sum : sums) asm volatile("" : "+m"(sum));
+  return static_cast<double>(rounds) * 4 * 128;
+}
+
+bool runs_here() { return true; }
+
+const Product kProducts[] = {
+    {"words-rows", "read from the padded image", Form::rows, true, 1, 1, 4, words_store, nullptr,
+     words_lay_out, words_laid_out, nullptr, words_panel},
+    {"words-patches", "each field copied together first", Form::patches, true, 1, 1, 4,
+     words_store, nullptr, words_lay_out, words_laid_out, nullptr, words_panel},
+};
+
+}  // namespace portable
+
+const Isa kPortable = {
+    "portable",
+    "any 64-bit machine",
+    portable::runs_here,
+    portable::kProducts,
+    2,
+    portable::finish,
+    portable::pack,
+    portable::limit,
+    "xor, the arithmetic population count of bytes, add",
+};
+
+}  // namespace bnn

@@ -1,0 +1,105 @@
+// What an instruction set offers: products of signs, and what is done to them before they leave.
+//
+// A *product* turns one panel (some output pixels times 16, 32 or 64 filters) into mismatch counts:
+// how often an input sign differs from a weight sign. The dot product is `products - 2 * count`.
+// `finish` turns counts into what the caller asked for while they are still in the first cache.
+//
+// Everything here is plain data: an instruction set is a table of functions (isa.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace bnn {
+
+constexpr int kWidest = 64;         // filters in the widest block
+constexpr int kNarrowest = 16;      // every block is a multiple of this
+constexpr int kPanelPixels = 64;    // at most this many output pixels in a panel
+
+// The bytes of one receptive field, as stretches that lie side by side in memory.
+struct Run {
+  int64_t offset;  // from the first byte of the field
+  int64_t bytes;
+};
+
+struct Panel {
+  const uint8_t* input;    // stored form, see Product::store
+  const int64_t* units;    // where each unit's field begins, in stored bytes
+  int count;               // units
+  const Run* runs;         // in stored bytes
+  int n_runs;
+  const uint8_t* weights;  // this block's, as laid out by the product
+  int width;               // filters: 16, 32 or 64
+  int products;            // signs in one dot product
+  void* counts;            // [count * unit][width] of Product::wide ? int32 : uint16
+  uint8_t* scratch;        // Product::scratch bytes, or null
+};
+
+enum class Form {
+  rows,     // fields are read from the padded image
+  patches,  // each field is first copied together (im2col), in panels that fit a cache
+};
+
+struct Product {
+  const char* name;
+  const char* about;
+  Form form;
+  bool wide;  // counts are int32, not uint16; a narrow product cannot count past 65,535
+  int unit;   // output pixels that are stored, and counted, together: 1 or 2
+  int grow;   // stored bytes for one packed byte
+  int align;  // a run is a whole number of this many packed bytes
+
+  // Stores `bytes` packed bytes of one pixel, or of a unit of two, in the form that `panel` reads.
+  void (*store)(const uint8_t* first, const uint8_t* second, int64_t bytes, uint8_t* out);
+  // After a whole patch of `bytes` stored bytes is in place; null where nothing is left to do.
+  void (*seal)(uint8_t* patch, int64_t bytes);
+  // Lays out the weights of one block: `filters` of `width` rows of `bytes` bytes, the rest zero.
+  void (*lay_out)(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out);
+  int64_t (*laid_out)(int64_t bytes, int width);  // how many bytes that takes
+  int64_t (*scratch)(int64_t bytes, int width);   // how many bytes a panel wants besides, or null
+  void (*panel)(const Panel&);
+};
+
+// What becomes of the counts of one panel, one pair of input and base. See kernels/ops.py, Epilogue.
+struct Finish {
+  const void* counts;
+  bool wide;
+  const int32_t* rows;  // for each output pixel, its row in counts
+  int pixels;
+  int width;     // filters in counts and in all constants
+  int channels;  // of them, how many there are: 1 to width
+  int products;
+
+  int32_t* dots;            // raw dot products, or null; then nothing else is done
+  int64_t dots_stride;      // from one pixel to the next
+
+  const int32_t* limits;    // signs straight from counts: set where count > limit, or null
+  uint64_t flips;           // and inverted where a bit is set here
+  uint8_t* limit_bits;
+
+  const float* scale;
+  const float* shift;
+  const float* slope;       // of the inner curve, or null
+  const float* each;        // a residual of this pair, or null
+  int64_t each_stride;
+  float each_scale;
+
+  float* sum;               // [pixels][width] carried from pair to pair, or null
+  bool first, last;         // of the pairs that are summed
+
+  const float* one;         // a residual added last, or null
+  int64_t one_stride;
+  const float* before;      // the outer step, or null
+  const float* curve;       // slopes of its curve, or null
+  const float* after;
+  float* floats;            // or null
+  int64_t floats_stride;
+  const float* thresholds;  // [signs][thresholds_stride]
+  int64_t thresholds_stride;
+  int signs;
+  uint8_t* bits;            // where the first sign's bits of the first pixel go
+  int64_t bits_stride;      // bytes from one pixel to the next; for limit_bits too
+  int64_t sign_stride;      // bytes from one sign to the next
+};
+
+}  // namespace bnn
