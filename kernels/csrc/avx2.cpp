@@ -25,7 +25,7 @@
 
 // No lambdas below (gcc does not hand them the target) and nothing that runs when the library loads.
 #pragma GCC push_options
-#pragma GCC target("avx2")
+#pragma GCC target("avx2,fma")
 
 namespace bnn {
 namespace avx2 {
@@ -40,6 +40,53 @@ inline uint32_t greater(I a, I b) {
 inline uint32_t less(F a, F b) {
   return static_cast<uint32_t>(_mm256_movemask_ps(reinterpret_cast<__m256>(a < b)));
 }
+
+typedef uint16_t Count;
+constexpr int64_t kMost = 65534;
+
+#include "lanes.h"
+
+// A row of counts has the 16 filters of each vector in this order, so that the two unpack
+// instructions, which work within 128 bits, widen filters 0..7 and 8..15.
+constexpr int kOrder[16] = {0, 1, 2, 3, 8, 9, 10, 11, 4, 5, 6, 7, 12, 13, 14, 15};
+
+inline I load_counts(const Count* row, int v) {
+  const __m256i counts = load<__m256i>(row + v / 16 * 16), none = {};
+  return reinterpret_cast<I>(v % 16 ? _mm256_unpackhi_epi16(counts, none)
+                                    : _mm256_unpacklo_epi16(counts, none));
+}
+// Fused, and exact all the same: these are whole numbers below 2^24.
+inline F load_dots(const Count* row, int v, int products) {
+  const __m256 counts = _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(load_counts(row, v)));
+  return _mm256_fnmadd_ps(counts, _mm256_set1_ps(2), _mm256_set1_ps(static_cast<float>(products)));
+}
+
+// 16 counts at a time: c > limit where the larger of c and limit + 1 is c.
+template <int kWidth>
+struct Limits {
+  alignas(32) uint16_t least[kWidth];
+
+  explicit Limits(const int32_t* from) {
+    for (int i = 0; i < kWidth; ++i)
+      least[i] = static_cast<uint16_t>(from[i / 16 * 16 + kOrder[i % 16]] + 1);
+  }
+  inline __m256i exceeded(const Count* counts, int at) const {
+    const __m256i c = load<__m256i>(counts + at);
+    return _mm256_cmpeq_epi16(_mm256_max_epu16(c, load<__m256i>(least + at)), c);
+  }
+  inline uint64_t exceeded(const Count* counts) const {
+    uint64_t bits = 0;
+    for (int at = 0; at < kWidth; at += 32) {
+      const __m256i more = kWidth > 16 ? exceeded(counts, at + 16) : __m256i{};
+      const __m256i bytes = _mm256_packs_epi16(exceeded(counts, at), more);
+      const __m256i in_order =
+          _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+      bits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(in_order))} << at;
+    }
+    return bits;
+  }
+};
+#define BNN_OWN_LIMITS
 
 #include "finish.h"
 
@@ -90,125 +137,157 @@ inline void add(Sums& sums, __m256i x) {
   sums.low = _mm256_add_epi8(sums.low, _mm256_and_si256(x, _mm256_set1_epi8(15)));
 }
 
-inline void spill(__m256i counts, uint16_t* to, bool first) {
-  __m256i* at = reinterpret_cast<__m256i*>(to);
-  if (!first) counts = _mm256_add_epi16(counts, _mm256_loadu_si256(at));
-  _mm256_storeu_si256(at, counts);
-}
-
-// Even bytes are filters 0..15 of their vector and odd bytes 16..31: see `lay_out`.
-inline void spill(const Sums& sums, uint16_t* one, uint16_t* two, bool first) {
+// The sums as 16-bit counts. Even bytes are a vector's first 16 filters and odd bytes the others,
+// both in kOrder (see `pairs_lay_out`); `one` and `two` are the pixels of the unit.
+struct Counts {
+  __m256i one_even, one_odd, two_even, two_odd;
+};
+inline Counts split(const Sums& sums) {
   const __m256i byte = _mm256_set1_epi16(255);
   const __m256i odd = _mm256_srli_epi16(sums.low, 8);
   const __m256i high = _mm256_sub_epi16(sums.high, _mm256_slli_epi16(odd, 4));
-  spill(_mm256_and_si256(sums.low, byte), one, first);
-  spill(odd, one + 16, first);
-  spill(_mm256_and_si256(high, byte), two, first);
-  spill(_mm256_srli_epi16(high, 8), two + 16, first);
+  return {_mm256_and_si256(sums.low, byte), odd, _mm256_and_si256(high, byte),
+          _mm256_srli_epi16(high, 8)};
+}
+inline void spill(__m256i counts, uint16_t* to, bool first) {
+  save(to, first ? counts : _mm256_add_epi16(counts, load<__m256i>(to)));
 }
 
-// One unit, 32 G filters: `n` look-ups, one group of at most three.
-template <int G, int n>
-inline void group(const uint16_t* places, const uint8_t* weights, Sums (&sums)[G]) {
+// The tables of one place: of a unit, in both halves; or of two units, one in each half.
+inline __m256i tables(const uint16_t* const (&fields)[1], int64_t place) {
+  return _mm256_broadcastsi128_si256(table(fields[0][place]));
+}
+inline __m256i tables(const uint16_t* const (&fields)[2], int64_t place) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(table(fields[0][place])),
+                                 table(fields[1][place]), 1);
+}
+inline __m256i weights_at(const uint8_t* from, const uint16_t* const (&)[1]) {
+  return load<__m256i>(from);
+}
+inline __m256i weights_at(const uint8_t* from, const uint16_t* const (&)[2]) {
+  return _mm256_broadcastsi128_si256(load<__m128i>(from));
+}
+
+// A group of n look-ups for U vectors of one unit (32 filters) or of two (16 filters).
+template <int n, int U, int H>
+inline void group(const uint16_t* const (&fields)[U][H], int64_t place, const uint8_t* weights,
+                  Sums (&sums)[U]) {
+  __m256i w[n];
+  for (int j = 0; j < n; ++j) w[j] = weights_at(weights + 32 / H * j, fields[0]);
+  for (int u = 0; u < U; ++u) {
+    __m256i x = _mm256_shuffle_epi8(tables(fields[u], place), w[0]);
+    for (int j = 1; j < n; ++j)
+      x = _mm256_add_epi8(x, _mm256_shuffle_epi8(tables(fields[u], place + j), w[j]));
+    add(sums[u], x);
+  }
+}
+
+// The same for G vectors of filters and one unit.
+template <int n, int G>
+inline void group_wide(const uint16_t* places, const uint8_t* weights, Sums (&sums)[G]) {
   __m256i x[G];
   for (int j = 0; j < n; ++j) {
     const __m256i t = _mm256_broadcastsi128_si256(table(places[j]));
     for (int g = 0; g < G; ++g) {
-      const __m256i counts = _mm256_shuffle_epi8(t, bytes_at(weights + 32 * (j * G + g)));
+      const __m256i counts = _mm256_shuffle_epi8(t, load<__m256i>(weights + 32 * (j * G + g)));
       x[g] = j ? _mm256_add_epi8(x[g], counts) : counts;
     }
   }
   for (int g = 0; g < G; ++g) add(sums[g], x[g]);
 }
 
+template <int U, int H>
+inline void chunk_sums(const Chunk& chunk, const uint16_t* const (&fields)[U][H],
+                       const uint8_t* w, Sums (&sums)[U]) {
+  for (int s = 0; s < chunk.n; ++s) {
+    int64_t place = chunk.segments[s].offset;
+    int left = chunk.segments[s].nibbles;
+    for (; left >= 3; left -= 3, place += 3, w += 3 * 32 / H) group<3>(fields, place, w, sums);
+    if (left == 2) group<2>(fields, place, w, sums);
+    if (left == 1) group<1>(fields, place, w, sums);
+    w += left * 32 / H;
+  }
+}
+
+inline const uint16_t* field(const Panel& panel, int unit) {
+  return reinterpret_cast<const uint16_t*>(panel.input + panel.units[unit]);
+}
+
+// 32 G filters: one unit after the other, whose tables serve all.
 template <int G>
 void chunk_wide(const Chunk& chunk, const Panel& panel, const uint8_t* weights, bool first) {
   for (int unit = 0; unit < panel.count; ++unit) {
-    const uint16_t* field = reinterpret_cast<const uint16_t*>(panel.input + panel.units[unit]);
+    const uint16_t* places = field(panel, unit);
     const uint8_t* w = weights;
     Sums sums[G] = {};
     for (int s = 0; s < chunk.n; ++s) {
-      const uint16_t* places = field + chunk.segments[s].offset;
+      const uint16_t* place = places + chunk.segments[s].offset;
       int left = chunk.segments[s].nibbles;
-      for (; left >= 3; left -= 3, places += 3, w += 3 * 32 * G) group<G, 3>(places, w, sums);
-      if (left == 2) group<G, 2>(places, w, sums);
-      if (left == 1) group<G, 1>(places, w, sums);
+      for (; left >= 3; left -= 3, place += 3, w += 96 * G) group_wide<3>(place, w, sums);
+      if (left == 2) group_wide<2>(place, w, sums);
+      if (left == 1) group_wide<1>(place, w, sums);
       w += left * 32 * G;
     }
-    uint16_t* counts = static_cast<uint16_t*>(panel.counts) + int64_t{unit} * 2 * 32 * G;
-    for (int g = 0; g < G; ++g)
-      spill(sums[g], counts + 32 * g, counts + 32 * (G + g), first);
-  }
-}
-
-// 16 filters: the lower half of a vector is one unit and the upper half the next.
-template <int n>
-inline void group_of_two(const uint16_t* one, const uint16_t* two, const uint8_t* weights,
-                         Sums& sums) {
-  __m256i x;
-  for (int j = 0; j < n; ++j) {
-    const __m256i t = _mm256_inserti128_si256(_mm256_castsi128_si256(table(one[j])), table(two[j]), 1);
-    const __m256i w = _mm256_broadcastsi128_si256(
-        _mm_loadu_si128(reinterpret_cast<const __m128i*>(weights + 16 * j)));
-    const __m256i counts = _mm256_shuffle_epi8(t, w);
-    x = j ? _mm256_add_epi8(x, counts) : counts;
-  }
-  add(sums, x);
-}
-
-void chunk_narrow(const Chunk& chunk, const Panel& panel, const uint8_t* weights, bool first) {
-  for (int unit = 0; unit < panel.count; unit += 2) {
-    const int other = unit + 1 < panel.count ? unit + 1 : unit;
-    const uint16_t* one = reinterpret_cast<const uint16_t*>(panel.input + panel.units[unit]);
-    const uint16_t* two = reinterpret_cast<const uint16_t*>(panel.input + panel.units[other]);
-    const uint8_t* w = weights;
-    Sums sums = {};
-    for (int s = 0; s < chunk.n; ++s) {
-      const int32_t offset = chunk.segments[s].offset;
-      int k = 0;
-      const int n = chunk.segments[s].nibbles;
-      for (; k + 3 <= n; k += 3)
-        group_of_two<3>(one + offset + k, two + offset + k, w + 16 * k, sums);
-      if (n - k == 2) group_of_two<2>(one + offset + k, two + offset + k, w + 16 * k, sums);
-      if (n - k == 1) group_of_two<1>(one + offset + k, two + offset + k, w + 16 * k, sums);
-      w += 16 * n;
+    uint16_t* to = static_cast<uint16_t*>(panel.counts) + int64_t{2} * unit * panel.width;
+    for (int g = 0; g < G; ++g, to += 32) {
+      const Counts counts = split(sums[g]);
+      spill(counts.one_even, to, first);
+      spill(counts.one_odd, to + 16, first);
+      spill(counts.two_even, to + panel.width, first);
+      spill(counts.two_odd, to + panel.width + 16, first);
     }
-    // Even bytes are filters 0..7 and odd bytes 8..15; the halves are the two units.
-    alignas(32) uint16_t counts[64];
-    spill(sums, counts, counts + 32, true);
-    uint16_t* to = static_cast<uint16_t*>(panel.counts) + int64_t{unit} * 2 * 16;
-    for (int u = 0; u < (other != unit ? 2 : 1); ++u)
-      for (int pixel = 0; pixel < 2; ++pixel)
-        for (int odd = 0; odd < 2; ++odd) {
-          const __m128i c = _mm_load_si128(
-              reinterpret_cast<__m128i*>(counts + 32 * pixel + 16 * odd + 8 * u));
-          __m128i* at = reinterpret_cast<__m128i*>(to + (2 * u + pixel) * 16 + 8 * odd);
-          _mm_storeu_si128(at, first ? c : _mm_add_epi16(c, _mm_loadu_si128(at)));
-        }
   }
 }
 
-void run_chunk(const Chunk& chunk, const Panel& panel, const uint8_t* weights, bool first) {
-  if (panel.width == 64) {
-    chunk_wide<2>(chunk, panel, weights, first);
-  } else if (panel.width == 32) {
-    chunk_wide<1>(chunk, panel, weights, first);
-  } else {
-    chunk_narrow(chunk, panel, weights, first);
+// 32 filters (H = 1) or 16 (H = 2: the lower half of a vector is one unit, the upper half the next):
+// U vectors side by side, which share the loads of the weights; then the rest with fewer.
+template <int U, int H>
+inline void chunk_units(const Chunk& chunk, const Panel& panel, const uint8_t* weights, int unit,
+                        bool first) {
+  const int last = panel.count - 1;
+  for (; unit + H * (U - 1) <= last; unit += H * U) {
+    const uint16_t* fields[U][H];
+    for (int u = 0; u < H * U; ++u)
+      fields[u / H][u % H] = field(panel, unit + u < last ? unit + u : last);
+    Sums sums[U] = {};
+    chunk_sums(chunk, fields, weights, sums);
+    uint16_t* to = static_cast<uint16_t*>(panel.counts) + int64_t{2} * unit * panel.width;
+    for (int u = 0; u < U; ++u, to += 64) {
+      const Counts c = split(sums[u]);
+      if (H == 1) {
+        spill(c.one_even, to, first);
+        spill(c.one_odd, to + 16, first);
+        spill(c.two_even, to + 32, first);
+        spill(c.two_odd, to + 48, first);
+      } else {
+        spill(_mm256_permute2x128_si256(c.one_even, c.one_odd, 0x20), to, first);
+        spill(_mm256_permute2x128_si256(c.two_even, c.two_odd, 0x20), to + 16, first);
+        if (unit + 2 * u == last) continue;
+        spill(_mm256_permute2x128_si256(c.one_even, c.one_odd, 0x31), to + 32, first);
+        spill(_mm256_permute2x128_si256(c.two_even, c.two_odd, 0x31), to + 48, first);
+      }
+    }
+  }
+  if constexpr (U > 1) {
+    if (unit <= last) chunk_units<U - 1, H>(chunk, panel, weights, unit, first);
   }
 }
 
 void pairs_panel(const Panel& panel) {
   Chunk chunk;
   const uint8_t* weights = panel.weights;
+  bool first = true;
   for (int r = 0; r < panel.n_runs; ++r) {
     int32_t offset = static_cast<int32_t>(panel.runs[r].offset / 2);
     const int32_t end = offset + static_cast<int32_t>(panel.runs[r].bytes / 2);
     while (offset < end) {
       offset += chunk.take(offset, end - offset);
       if (!chunk.full() && (offset < end || r + 1 < panel.n_runs)) continue;
-      run_chunk(chunk, panel, weights, weights == panel.weights);
+      if (panel.width == 64) chunk_wide<2>(chunk, panel, weights, first);
+      if (panel.width == 32) chunk_units<4, 1>(chunk, panel, weights, 0, first);
+      if (panel.width == 16) chunk_units<3, 2>(chunk, panel, weights, 0, first);
       weights += int64_t{chunk.nibbles} * panel.width;
+      first = false;
       chunk.n = chunk.groups = chunk.nibbles = 0;
     }
   }
@@ -242,13 +321,13 @@ void pairs_store(const uint8_t* first, const uint8_t* second, int64_t bytes, uin
 }
 
 // [nibble][width] bytes. In a vector of 32 (or, for a width of 16, in half of one) the even bytes
-// are its first filters and the odd bytes the others, so that 16-bit lanes split them in order.
+// become the first row of counts and the odd bytes the next, in the order that rows have.
 void pairs_lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out) {
   const int vector = width < 32 ? width : 32;
   for (int64_t nibble = 0; nibble < 2 * bytes; ++nibble)
     for (int place = 0; place < width; ++place) {
-      const int in = place % vector;
-      const int filter = place - in + in / 2 + in % 2 * (vector / 2);
+      const int in = place % vector, row = in / 2 + in % 2 * (vector / 2);
+      const int filter = place - in + row / 16 * 16 + kOrder[row % 16];
       const uint8_t byte = filter < filters ? weights[filter * bytes + nibble / 2] : 0;
       *out++ = nibble % 2 ? byte >> 4 : byte & 15;
     }
@@ -256,33 +335,29 @@ void pairs_lay_out(const uint8_t* weights, int filters, int64_t bytes, int width
 
 int64_t pairs_laid_out(int64_t bytes, int width) { return 2 * bytes * width; }
 
-// Shuffle + add, as one register after the other comes free.
+// Registers by name, so that nothing but the step itself is timed.
+#define STEP(sum) "vpshufb %%ymm15, %%ymm14, %%ymm13\nvpaddb %%ymm13, %%ymm" #sum ", %%ymm" #sum "\n"
 double limit(int64_t rounds) {
-  __m256i sums[8] = {}, t = _mm256_set1_epi8(3), w = _mm256_set1_epi8(5);
   for (int64_t r = 0; r < rounds; ++r)
-    for (int i = 0; i < 8; ++i) {
-      __m256i counts;
-      asm volatile("vpshufb %2, %1, %0" : "=x"(counts) : "x"(t), "x"(w));
-      asm volatile("vpaddb %1, %0, %0" : "+x"(sums[i]) : "x"(counts));
-    }
-  for (__m256i& sum : sums) asm volatile("" : : "x"(sum));
+    asm volatile(STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5) STEP(6) STEP(7)
+                 : : : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm13");
   return static_cast<double>(rounds) * 8 * 128;
 }
+#undef STEP
 
-bool runs_here() { return __builtin_cpu_supports("avx2"); }
+bool runs_here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 const Product kProducts[] = {
-    {"pairs-rows", "two pixels to a look-up, read from the padded image", Form::rows, false, 2, 4,
+    {"pairs-rows", "two pixels to a look-up, read from the padded image", Form::rows, kMost, 2, 4,
      1, pairs_store, nullptr, pairs_lay_out, pairs_laid_out, nullptr, pairs_panel},
-    {"pairs-patches", "two pixels to a look-up, each field copied together first", Form::patches,
-     false, 2, 4, 1, pairs_store, nullptr, pairs_lay_out, pairs_laid_out, nullptr, pairs_panel},
+    {"pairs-patches", "two pixels to a look-up, each field copied together first", Form::patches, kMost, 2, 4, 1, pairs_store, nullptr, pairs_lay_out, pairs_laid_out, nullptr, pairs_panel},
 };
 
 }  // namespace avx2
 
 const Isa kAvx2 = {
     "avx2",
-    "AVX2",
+    "AVX2 with FMA",
     avx2::runs_here,
     avx2::kProducts,
     2,

@@ -6,7 +6,9 @@
 #include <nanobind/stl/unique_ptr.h>
 
 #include <algorithm>
+#include <chrono>
 #include <memory>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -172,8 +174,10 @@ std::unique_ptr<bnn::Kernel> make(nb::handle op, const std::string& isa_name,
   return std::make_unique<bnn::Kernel>(s, a, isa, product, w, c);
 }
 
-void run(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle residual,
-         nb::handle dots, nb::handle floats, nb::handle bits, int threads) {
+// Checks what a call was given, once; what comes back may be run as often as one likes.
+bnn::Buffers buffers(const bnn::Kernel& kernel, int64_t batch, nb::handle input,
+                     nb::handle residual, nb::handle dots, nb::handle floats, nb::handle bits,
+                     int threads) {
   const bnn::Shape& s = kernel.shape;
   const bnn::After& a = kernel.after;
   if (batch < 1 || batch > int64_t{1} << 24)
@@ -183,7 +187,7 @@ void run(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle 
   const int64_t y = s.out(s.height), x = s.out(s.width), sets = kernel.sets();
   Borrowed borrowed;
   bnn::Buffers b{};
-  b.input = borrowed.read<uint8_t>(input, "input",
+  b.input = borrowed.read<uint8_t>(input, "signs",
                                    {s.inputs, batch, s.height, s.width, s.pixel_bytes()});
   if (a.residual != bnn::Residual::none)
     b.residual = borrowed.read<float>(
@@ -195,14 +199,46 @@ void run(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle 
   if (a.signs)
     b.bits = borrowed.write<uint8_t>(bits, "bits",
                                      {sets, a.signs, batch, y, x, kernel.filter_bytes()});
-  const std::pair<nb::handle, bool> unused[] = {
-      {residual, b.residual}, {dots, b.dots}, {floats, b.floats}, {bits, b.bits}};
-  for (const auto& [array, used] : unused)
+  const std::tuple<nb::handle, bool, const char*> unused[] = {{residual, b.residual, "residual"},
+                                                              {dots, b.dots, "dots"},
+                                                              {floats, b.floats, "floats"},
+                                                              {bits, b.bits, "bits"}};
+  for (const auto& [array, used, name] : unused)
     if (!used && !array.is_none())
-      throw std::invalid_argument("this op neither takes nor gives one of the arrays it was given");
+      throw std::invalid_argument(std::string("this op has no use for ") + name +
+                                  ", and was given some");
+  return b;
+}
+
+void run(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle residual,
+         nb::handle dots, nb::handle floats, nb::handle bits, int threads) {
+  const bnn::Buffers b =
+      buffers(kernel, batch, input, residual, dots, floats, bits, threads);
   nb::gil_scoped_release release;
   kernel.check_spare(batch, b.input);
   kernel.run(batch, b, threads);
+}
+
+// The nanoseconds that each of `rounds` calls took, with no Python in them.
+nb::list time_runs(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle residual,
+                   nb::handle dots, nb::handle floats, nb::handle bits, int threads,
+                   int64_t rounds) {
+  if (rounds < 1 || rounds > 1 << 20) throw std::invalid_argument("rounds is 1 to 1,048,576");
+  const bnn::Buffers b =
+      buffers(kernel, batch, input, residual, dots, floats, bits, threads);
+  std::vector<int64_t> took(rounds);
+  {
+    nb::gil_scoped_release release;
+    kernel.check_spare(batch, b.input);
+    for (int64_t& nanoseconds : took) {
+      const auto begun = std::chrono::steady_clock::now();
+      kernel.run(batch, b, threads);
+      nanoseconds = (std::chrono::steady_clock::now() - begun) / std::chrono::nanoseconds(1);
+    }
+  }
+  nb::list out;
+  for (int64_t nanoseconds : took) out.append(nanoseconds);
+  return out;
 }
 
 void pack(const std::string& isa_name, nb::handle values, nb::handle thresholds, nb::handle out,
@@ -253,7 +289,10 @@ NB_MODULE(_core, m) {
   nb::class_<bnn::Kernel>(m, "Kernel")
       .def("run", &run, nb::arg("batch"), nb::arg("input"), nb::arg("residual").none(),
            nb::arg("dots").none(), nb::arg("floats").none(), nb::arg("bits").none(),
-           nb::arg("threads"));
+           nb::arg("threads"))
+      .def("clock", &time_runs, nb::arg("batch"), nb::arg("input"), nb::arg("residual").none(),
+           nb::arg("dots").none(), nb::arg("floats").none(), nb::arg("bits").none(),
+           nb::arg("threads"), nb::arg("rounds"));
   m.def("make", &make, nb::arg("op"), nb::arg("isa"), nb::arg("variant"), nb::arg("weights"),
         nb::arg("constants"));
   m.def("pack", &pack, nb::arg("isa"), nb::arg("values"), nb::arg("thresholds"), nb::arg("out"),

@@ -80,8 +80,9 @@ void Shape::check() const {
 }
 
 std::string misfit(const Shape& s, const Product& product) {
-  if (!product.wide && s.products() > 65535)
-    return "counts at most 65,535 products, not " + std::to_string(s.products());
+  if (s.products() > product.most)
+    return "counts at most " + std::to_string(product.most) + " products, not " +
+           std::to_string(s.products());
   if (product.form == Form::patches) return "";
   const int64_t run = s.dilation == 1 ? s.kernel * s.pixel_bytes() : s.pixel_bytes();
   if (run % product.align)
@@ -418,7 +419,6 @@ Finish Kernel::finish(int64_t pair, const Block& block, int64_t pixel, int64_t b
   const int64_t p = pair * padded_ + block.first, s = set * padded_ + block.first;
   const int64_t value = (set * all + pixel) * shape.filters + block.first;
   Finish f{};
-  f.wide = product_.wide;
   f.width = block.width;
   f.channels = block.channels;
   f.products = static_cast<int>(shape.products());

@@ -21,6 +21,16 @@ inline uint32_t bits_of(I mask) {
 inline uint32_t greater(I a, I b) { return bits_of(a > b); }
 inline uint32_t less(F a, F b) { return bits_of(a < b); }
 
+typedef int32_t Count;
+constexpr int64_t kMost = INT32_MAX / 2;
+
+#include "lanes.h"
+
+inline I load_counts(const Count* row, int v) { return load<I>(row + v); }
+inline F load_dots(const Count* row, int v, int products) {
+  return __builtin_convertvector(I{} + products - load_counts(row, v) * 2, F);
+}
+
 #include "finish.h"
 
 constexpr int kTallies = 31;
@@ -37,27 +47,25 @@ inline I total(I totals, Tally sums) {
 
 #include "words.h"
 
+// Registers by name, so that nothing but the step itself is timed.
+#define STEP(sum)                        \
+  "eor v7.16b, v16.16b, v17.16b\n"       \
+  "cnt v7.16b, v7.16b\n"                 \
+  "add v" #sum ".16b, v" #sum ".16b, v7.16b\n"
 double limit(int64_t rounds) {
-  Tally sums[8] = {};
-  Word x = Word{} + 0x12345678u, w = Word{} + 0x0f1e2d3cu;
   for (int64_t r = 0; r < rounds; ++r)
-    for (Tally& sum : sums) {
-      Word difference;
-      Tally counts;
-      asm volatile("eor %0.16b, %1.16b, %2.16b" : "=w"(difference) : "w"(x), "w"(w));
-      asm volatile("cnt %0.16b, %1.16b" : "=w"(counts) : "w"(difference));
-      asm volatile("add %0.16b, %0.16b, %1.16b" : "+w"(sum) : "w"(counts));
-    }
-  for (Tally& sum : sums) asm volatile("" : "+w"(sum));
-  return static_cast<double>(rounds) * 8 * 128;
+    asm volatile(STEP(0) STEP(1) STEP(2) STEP(3) STEP(4) STEP(5)
+                 : : : "v0", "v1", "v2", "v3", "v4", "v5", "v7");
+  return static_cast<double>(rounds) * 6 * 128;
 }
+#undef STEP
 
 bool runs_here() { return true; }
 
 const Product kProducts[] = {
-    {"words-rows", "read from the padded image", Form::rows, true, 1, 1, 4, words_store, nullptr,
+    {"words-rows", "read from the padded image", Form::rows, kMost, 1, 1, 4, words_store, nullptr,
      words_lay_out, words_laid_out, nullptr, words_panel},
-    {"words-patches", "each field copied together first", Form::patches, true, 1, 1, 4,
+    {"words-patches", "each field copied together first", Form::patches, kMost, 1, 1, 4,
      words_store, nullptr, words_lay_out, words_laid_out, nullptr, words_panel},
 };
 

@@ -31,7 +31,7 @@ struct Panel {
   const uint8_t* weights;  // this block's, as laid out by the product
   int width;               // filters: 16, 32 or 64
   int products;            // signs in one dot product
-  void* counts;            // [count * unit][width] of Product::wide ? int32 : uint16
+  void* counts;            // [count * unit][width], int32 or uint16 as the instruction set counts
   uint8_t* scratch;        // Product::scratch bytes, or null
 };
 
@@ -44,7 +44,7 @@ struct Product {
   const char* name;
   const char* about;
   Form form;
-  bool wide;  // counts are int32, not uint16; a narrow product cannot count past 65,535
+  int64_t most;  // products that a count can hold
   int unit;   // output pixels that are stored, and counted, together: 1 or 2
   int grow;   // stored bytes for one packed byte
   int align;  // a run is a whole number of this many packed bytes
@@ -63,7 +63,6 @@ struct Product {
 // What becomes of the counts of one panel, one pair of input and base. See kernels/ops.py, Epilogue.
 struct Finish {
   const void* counts;
-  bool wide;
   const int32_t* rows;  // for each output pixel, its row in counts
   int pixels;
   int width;     // filters in counts and in all constants
