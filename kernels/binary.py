@@ -54,7 +54,7 @@ class Kernel:
         choice: Choice,
         threads: int = 1,
     ) -> None:
-        """weights: (bases, filters, kernel, kernel, bytes); for a linear map (bases, filters, bytes)."""
+        """weights: (bases, filters, kernel, kernel, bytes); if linear, (bases, filters, bytes)."""
         self.op, self.choice, self.threads = op, choice, threads
         self._conv = op.as_conv() if isinstance(op, BinaryLinear) else op
         if isinstance(op, BinaryLinear):
@@ -85,8 +85,7 @@ class Kernel:
             signs = _linear(signs, "signs", 3)[:, :, None, None]
         elif not isinstance(signs, np.ndarray) or signs.ndim != 5:
             raise TypeError(
-                "signs are a NumPy array (inputs, batch, height, width, bytes); "
-                f"got {_kind(signs)}"
+                f"signs are a NumPy array (inputs, batch, height, width, bytes); got {_kind(signs)}"
             )
         batch = signs.shape[1]
         to = empty(self._conv, batch) if out is None else out

@@ -1,8 +1,8 @@
 """How +1 and -1 are laid out in bytes. Every packed array of the project follows this file.
 
 Values run along the last axis, 8 to a byte, the first value in the lowest bit. A set bit is -1 and
-a clear bit is +1. So a byte of zeros is all +1 (the padding of a convolution), and the bits past the
-last value, which are always clear, cancel where two packed arrays are xor-ed.
+a clear bit is +1. So a byte of zeros is all +1 (the padding of a convolution), and the bits past
+the last value, which are always clear, cancel where two packed arrays are xor-ed.
 
 Zero counts as +1, and so does -0.0; a value that is not a number is +1 too, for it is not below
 anything.

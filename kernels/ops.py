@@ -85,9 +85,9 @@ def _whole(op: object, **limits: tuple[int, int]) -> None:
 class BinaryConv:
     """A convolution of signs with signs: `bases` sets of weights over `inputs` sets of signs.
 
-    Every base meets every input (`pairs = inputs * bases`, the input changing slowest): one input is
-    the K bases of a group that start together, several are ABC-Net's M x N. Or, with `own`, base i
-    meets input i alone: branches that run side by side. The border is padded with +1.
+    Every base meets every input (`pairs = inputs * bases`, the input changing slowest): one input
+    is the K bases of a group that start together, several are ABC-Net's M x N. Or, with `own`, base
+    i meets input i alone: branches that run side by side. The border is padded with +1.
     """
 
     height: int

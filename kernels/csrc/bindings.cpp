@@ -31,9 +31,11 @@ std::string text(const Sizes& sizes) {
   return out + (sizes.size() == 1 ? ",)" : ")");
 }
 
-std::string dtype_name(nb::handle array) {
-  return nb::hasattr(array, "dtype") ? nb::cast<std::string>(nb::str(array.attr("dtype")))
-                                     : std::string("no dtype");
+std::string as_text(nb::handle thing) { return nb::str(thing).c_str(); }
+
+std::string attribute_text(nb::handle of, const char* name) {
+  const nb::object attribute = of.attr(name);
+  return as_text(attribute);
 }
 
 // Remembers what a call reads and writes, to refuse outputs that overlap.
@@ -46,13 +48,12 @@ struct Borrowed {
     const std::string wish = std::string(name) + " is a " + (written ? "writable " : "") +
                              "NumPy array " + kName<T> + text(want) + "; got ";
     if (!nb::ndarray_check(array)) {
-      const std::string type = nb::cast<std::string>(nb::str(array.type().attr("__name__")));
-      throw nb::type_error((wish + type).c_str());
+      throw nb::type_error((wish + attribute_text(array.type(), "__name__")).c_str());
     }
     nb::ndarray<nb::ro> a;
-    if (!nb::try_cast(array, a)) throw nb::type_error((wish + dtype_name(array)).c_str());
+    if (!nb::try_cast(array, a)) throw nb::type_error((wish + attribute_text(array, "dtype")).c_str());
     if (a.dtype() != nb::dtype<T>() || a.device_type() != nb::device::cpu::value)
-      throw nb::type_error((wish + dtype_name(array)).c_str());
+      throw nb::type_error((wish + attribute_text(array, "dtype")).c_str());
     Sizes got(a.ndim());
     bool in_order = true;
     int64_t step = 1;
@@ -103,8 +104,8 @@ bool truth(nb::handle op, const char* name) {
 }
 
 std::string word(nb::handle op, const char* name) {
-  nb::object attribute = op.attr(name);
-  return attribute.is_none() ? "" : nb::cast<std::string>(nb::str(attribute));
+  const nb::object attribute = op.attr(name);
+  return attribute.is_none() ? "" : as_text(attribute);
 }
 
 bnn::Curve curve(const std::string& name) {
@@ -287,15 +288,15 @@ double limit(const std::string& isa, int64_t rounds) {
 NB_MODULE(_core, m) {
   m.doc() = "The native core. Use it through kernels.binary, kernels.bits and kernels.isas.";
   nb::class_<bnn::Kernel>(m, "Kernel")
-      .def("run", &run, nb::arg("batch"), nb::arg("input"), nb::arg("residual").none(),
+      .def("run", &run, nb::arg("batch"), nb::arg("input").none(), nb::arg("residual").none(),
            nb::arg("dots").none(), nb::arg("floats").none(), nb::arg("bits").none(),
            nb::arg("threads"))
-      .def("clock", &time_runs, nb::arg("batch"), nb::arg("input"), nb::arg("residual").none(),
+      .def("clock", &time_runs, nb::arg("batch"), nb::arg("input").none(), nb::arg("residual").none(),
            nb::arg("dots").none(), nb::arg("floats").none(), nb::arg("bits").none(),
            nb::arg("threads"), nb::arg("rounds"));
-  m.def("make", &make, nb::arg("op"), nb::arg("isa"), nb::arg("variant"), nb::arg("weights"),
+  m.def("make", &make, nb::arg("op"), nb::arg("isa"), nb::arg("variant"), nb::arg("weights").none(),
         nb::arg("constants"));
-  m.def("pack", &pack, nb::arg("isa"), nb::arg("values"), nb::arg("thresholds"), nb::arg("out"),
+  m.def("pack", &pack, nb::arg("isa"), nb::arg("values").none(), nb::arg("thresholds").none(), nb::arg("out").none(),
         nb::arg("pixels"), nb::arg("channels"), nb::arg("signs"));
   m.def("table", &table);
   m.def("misfit", &misfit, nb::arg("op"), nb::arg("isa"), nb::arg("variant"));

@@ -1,0 +1,92 @@
+"""Ops are values: comparable, checked when made, and right about their shapes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kernels.ops import RAW, BinaryConv, BinaryLinear, Curve, Epilogue, Residual
+
+
+def conv(**changes: Any) -> BinaryConv:
+    return BinaryConv(**{"height": 8, "width": 8, "channels": 16, "filters": 4, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "out"),
+    [
+        ({"kernel": 3, "padding": 1}, (8, 8)),
+        ({"kernel": 3, "padding": 1, "stride": 2}, (4, 4)),
+        ({"kernel": 3, "padding": 1, "stride": 2, "height": 7}, (4, 4)),
+        ({"kernel": 1, "stride": 2}, (4, 4)),
+        ({"kernel": 3, "dilation": 2}, (4, 4)),
+        ({"kernel": 7, "padding": 3}, (8, 8)),
+        ({"kernel": 2}, (7, 7)),
+    ],
+)
+def test_the_size_that_comes_out(changes: dict[str, int], out: tuple[int, int]) -> None:
+    op = conv(**changes)
+    assert (op.out_height, op.out_width) == out
+
+
+def test_every_base_meets_every_input_unless_it_has_its_own() -> None:
+    assert conv(bases=3).pairs == 3
+    assert conv(inputs=2, bases=3).pairs == 6
+    assert conv(inputs=3, bases=3, own=True).pairs == 3
+
+
+def test_a_sum_is_one_set() -> None:
+    op = conv(bases=3, after=Epilogue(floats=True, sum=True))
+    assert (op.pairs, op.sets) == (3, 1)
+
+
+def test_macs_of_the_first_stage_of_resnet18() -> None:
+    op = BinaryConv(height=56, width=56, channels=64, filters=64, padding=1)
+    assert op.macs == 56 * 56 * 64 * 64 * 9 == 115_605_504
+
+
+def test_a_linear_map_counts_like_its_convolution() -> None:
+    assert BinaryLinear(channels=100, filters=10, bases=3).macs == 3000
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "says"),
+    [
+        ({"height": 0}, ValueError, "height is 1 to 65536; got 0"),
+        ({"channels": 2.0}, TypeError, "channels is a whole number; got 2.0"),
+        ({"channels": True}, TypeError, "channels is a whole number; got True"),
+        ({"kernel": 8}, ValueError, "kernel is 1 to 7; got 8"),
+        ({"kernel": 7, "dilation": 2}, ValueError, "reaches over 13x13 does not fit .* 8x8"),
+        ({"own": True, "inputs": 2, "bases": 3}, ValueError, "an input per base; got 2 for 3"),
+    ],
+)
+def test_an_op_that_cannot_be_is_refused(
+    changes: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
+        conv(**changes)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"sum": True},
+        {"inner": Curve.RELU},
+        {"residual": Residual.ONE},
+        {"outer": Curve.NONE},
+    ],
+)
+def test_an_epilogue_that_writes_nothing_is_refused(asked: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="ask floats or signs"):
+        Epilogue(**asked)
+
+
+def test_an_epilogue_has_at_most_64_signs() -> None:
+    with pytest.raises(ValueError, match="0 to 64 sign bits a value; got 65"):
+        Epilogue(signs=65)
+
+
+def test_the_plain_epilogue_is_raw() -> None:
+    assert RAW.raw
+    assert not Epilogue(signs=1).raw
