@@ -57,6 +57,8 @@ struct Buffers {
   uint8_t* bits;          // [sets][signs][batch][out height][out width][filter bytes]
 };
 
+inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
+
 // Why this product cannot compute this shape; empty if it can.
 std::string misfit(const Shape& shape, const Product& product);
 

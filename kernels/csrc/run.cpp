@@ -1,0 +1,235 @@
+// Running a kernel: how the input is brought into the form that a product reads, and how the work is
+// cut into panels and shared among threads.
+#include <algorithm>
+#include <cstring>
+
+#include "kernel.h"
+#include "pool.h"
+
+namespace bnn {
+namespace {
+
+constexpr int64_t kCache = 192 << 10;  // stored patches that are worked on at a time, in bytes
+
+// Memory that a thread keeps for its next call. Its content is whatever was there.
+template <int kPurpose>
+uint8_t* room(int64_t bytes) {
+  thread_local std::vector<uint8_t> held;
+  if (static_cast<int64_t>(held.size()) < bytes + 64) held.resize(bytes + 64);
+  return held.data() + (64 - reinterpret_cast<uintptr_t>(held.data()) % 64) % 64;
+}
+
+}  // namespace
+
+int64_t Kernel::slices(int64_t pixels) const {
+  return (pixels + kPanelPixels - 1) / kPanelPixels;
+}
+
+Kernel::Slice Kernel::slice(int64_t index, int64_t pixels) const {
+  if (product_.form == Form::rows) return slices_[index];
+  const int64_t first = index * kPanelPixels;
+  const int n = static_cast<int>(std::min<int64_t>(kPanelPixels, pixels - first));
+  const int units = (n + product_.unit - 1) / product_.unit;
+  return {first / product_.unit * run_bytes_ * product_.grow, units_.data(), rows_.data(), units,
+          first, n};
+}
+
+void Kernel::run(int64_t batch, const Buffers& buffers, int threads) const {
+  if (product_.form == Form::rows) {
+    run_rows(batch, buffers, threads);
+  } else {
+    run_patches(batch, buffers, threads);
+  }
+}
+
+// Image by image: the padded image is stored in the form of the product, then read where it lies.
+void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const {
+  const int64_t tall = shape.height + 2 * shape.padding, bytes = shape.pixel_bytes();
+  const int64_t row = shape.width * bytes, image = shape.height * row;
+  const int64_t raw = (shape.width + 2 * shape.padding + shape.stride) * bytes;
+  const bool as_it_is = shape.padding == 0 && product_.grow == 1;
+  const int64_t stored_bytes = round_up(tall * row_stored_, 64);
+  uint8_t* stored = as_it_is ? nullptr : room<0>(shape.inputs * stored_bytes);
+  uint8_t* whole = room<1>(2 * raw);  // a row with its borders; its middle is written row by row
+  uint8_t* above = whole + raw;       // a row of border
+  std::memset(whole, 0, 2 * raw);
+  for (int64_t n = 0; n < batch; ++n) {
+    for (int64_t input = 0; input < shape.inputs && !as_it_is; ++input)
+      for (int64_t y = 0; y < tall; ++y) {
+        const int64_t in = y - shape.padding;
+        const bool border = in < 0 || in >= shape.height;
+        uint8_t* from = border ? above : whole;
+        if (!border)
+          std::memcpy(whole + shape.padding * bytes,
+                      buffers.input + (input * batch + n) * image + in * row, row);
+        product_.store(from, from + shape.stride * bytes, row_stored_ / product_.grow,
+                       stored + input * stored_bytes + y * row_stored_);
+      }
+    const Fields fields = as_it_is
+        ? Fields{buffers.input + n * image, batch * image, n * shape.pixels(), shape.pixels()}
+        : Fields{stored, stored_bytes, n * shape.pixels(), shape.pixels()};
+    compute(fields, batch, buffers, threads);
+  }
+}
+
+// Strip by strip, across the images: each field is copied together first, then stored.
+void Kernel::run_patches(int64_t batch, const Buffers& buffers, int threads) const {
+  const int64_t bytes = shape.pixel_bytes(), p = shape.padding, k = shape.kernel;
+  const int64_t wide = shape.width + 2 * p, tall = shape.height + 2 * p;
+  const int64_t image = tall * wide * bytes, images = shape.inputs * batch;
+  const uint8_t* padded_images = buffers.input;
+  if (p) {
+    uint8_t* to = room<0>(images * image);
+    auto pad = [&](int64_t i) {
+      std::memset(to + i * image, 0, image);
+      for (int64_t y = 0; y < shape.height; ++y)
+        std::memcpy(to + i * image + ((y + p) * wide + p) * bytes,
+                    buffers.input + (i * shape.height + y) * shape.width * bytes,
+                    shape.width * bytes);
+    };
+    parallel(images, threads, pad);
+    padded_images = to;
+  }
+  const int64_t unit = product_.unit, unit_bytes = run_bytes_ * product_.grow;
+  const int64_t fit = kCache / (unit_bytes * shape.inputs) * unit;
+  const int64_t all = batch * shape.pixels();
+  const int64_t strip = std::min(round_up(all, kPanelPixels),
+                                 std::max<int64_t>(fit / kPanelPixels * kPanelPixels, kPanelPixels));
+  const int64_t input_bytes = strip / unit * unit_bytes;
+  uint8_t* stored = room<2>(shape.inputs * input_bytes);
+  const int64_t out_wide = shape.out(shape.width), out_pixels = shape.pixels();
+  auto copy_field = [&](int64_t input, int64_t pixel, uint8_t* to) {
+    const int64_t n = pixel / out_pixels, y = pixel % out_pixels / out_wide;
+    const int64_t x = pixel % out_pixels % out_wide;
+    const uint8_t* from = padded_images + (input * batch + n) * image +
+                          (y * wide + x) * shape.stride * bytes;
+    for (int64_t i = 0; i < k; ++i, from += shape.dilation * wide * bytes) {
+      if (shape.dilation == 1) {
+        std::memcpy(to, from, k * bytes);
+        to += k * bytes;
+      } else {
+        for (int64_t j = 0; j < k; ++j, to += bytes)
+          std::memcpy(to, from + j * shape.dilation * bytes, bytes);
+      }
+    }
+  };
+  for (int64_t first = 0; first < all; first += strip) {
+    const int64_t pixels = std::min(strip, all - first), units = (pixels + unit - 1) / unit;
+    constexpr int64_t kSome = 16;  // units to an item
+    const int64_t items = (units + kSome - 1) / kSome;
+    auto store = [&](int64_t item) {
+      uint8_t* fields = room<1>(2 * run_bytes_);
+      std::memset(fields, 0, 2 * run_bytes_);
+      const int64_t input = item / items, begin = item % items * kSome;
+      for (int64_t u = begin; u < std::min(begin + kSome, units); ++u) {
+        uint8_t* to = stored + input * input_bytes + u * unit_bytes;
+        for (int64_t i = 0; i < unit; ++i)
+          copy_field(input, std::min(first + u * unit + i, all - 1), fields + i * run_bytes_);
+        product_.store(fields, fields + run_bytes_, run_bytes_, to);
+        if (product_.seal) product_.seal(to, unit_bytes);
+      }
+    };
+    parallel(shape.inputs * items, threads, store);
+    compute({stored, input_bytes, first, pixels}, batch, buffers, threads);
+  }
+}
+
+// Block by block, so that the weights of one stay in a cache, and panel by panel inside.
+void Kernel::compute(const Fields& fields, int64_t batch, const Buffers& buffers,
+                     int threads) const {
+  const int64_t panels = slices(fields.pixels);
+  const int64_t blocks = static_cast<int64_t>(blocks_.size());
+  const int64_t parts = threads == 1 ? 1 : std::min(panels, (4 * threads + blocks - 1) / blocks);
+  auto work = [&](int64_t item) {
+    const int64_t block = item / parts, part = item % parts;
+    for (int64_t i = part * panels / parts; i < (part + 1) * panels / parts; ++i)
+      panel(fields, blocks_[block], slice(i, fields.pixels), batch, buffers);
+  };
+  parallel(blocks * parts, threads, work);
+}
+
+void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice, int64_t batch,
+                   const Buffers& buffers) const {
+  const int64_t counted = int64_t{2} * kPanelPixels * kWidest;
+  alignas(64) int32_t counts[counted];
+  alignas(64) float sum[kPanelPixels * kWidest];
+  const bool summed = after.sum && shape.pairs() > 1;
+  Panel p{};
+  p.units = slice.units;
+  p.count = slice.n_units;
+  p.runs = runs_.data();
+  p.n_runs = static_cast<int>(runs_.size());
+  p.width = block.width;
+  p.products = static_cast<int>(shape.products());
+  p.counts = counts;
+  p.scratch = product_.scratch ? room<3>(product_.scratch(run_bytes_, block.width)) : nullptr;
+  for (int64_t pair = 0; pair < shape.pairs(); ++pair) {
+    const int64_t input = shape.own ? pair : pair / shape.bases;
+    p.input = fields.stored + input * fields.input_stride + slice.base;
+    p.weights = first_weight_ + pair % shape.bases * base_bytes_ + block.weights;
+    product_.panel(p);
+    Finish f = finish(pair, block, fields.first_pixel + slice.first_pixel, batch, buffers);
+    f.counts = counts;
+    f.rows = slice.rows;
+    f.pixels = slice.pixels;
+    f.sum = summed ? sum : nullptr;
+    f.first = pair == 0;
+    f.last = pair + 1 == shape.pairs();
+    isa_.finish(f);
+    for (int s = 1; f.limits && s < after.signs; ++s) {
+      f.limits += padded_;
+      f.flips = flips_[(pair * after.signs + s) * blocks_.size() + (&block - blocks_.data())];
+      f.limit_bits += f.sign_stride;
+      isa_.finish(f);
+    }
+  }
+}
+
+Finish Kernel::finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
+                      const Buffers& buffers) const {
+  const int64_t set = after.sum ? 0 : pair, all = batch * shape.pixels();
+  const int64_t p = pair * padded_ + block.first, s = set * padded_ + block.first;
+  const int64_t value = (set * all + pixel) * shape.filters + block.first;
+  Finish f{};
+  f.width = block.width;
+  f.channels = block.channels;
+  f.products = static_cast<int>(shape.products());
+  f.dots_stride = f.floats_stride = f.each_stride = f.one_stride = shape.filters;
+  if (after.raw()) {
+    f.dots = buffers.dots + value;
+    return f;
+  }
+  f.sign_stride = all * filter_bytes();
+  f.bits_stride = filter_bytes();
+  f.signs = after.signs;
+  if (after.signs)
+    f.bits = buffers.bits + (set * after.signs * all + pixel) * filter_bytes() + block.first / 8;
+  if (!limits_.empty()) {
+    f.limits = limits_.data() + pair * after.signs * padded_ + block.first;
+    f.flips = flips_[pair * after.signs * blocks_.size() + (&block - blocks_.data())];
+    f.limit_bits = f.bits;
+    return f;
+  }
+  f.scale = scale_.data() + p;
+  f.shift = shift_.data() + p;
+  if (!slope_.empty()) f.slope = slope_.data() + p;
+  if (after.residual == Residual::each) {
+    f.each = buffers.residual + (pair * all + pixel) * shape.filters + block.first;
+    f.each_scale = each_[pair];
+  }
+  if (after.residual == Residual::one)
+    f.one = buffers.residual + pixel * shape.filters + block.first;
+  if (after.outer) {
+    f.before = before_.data() + s;
+    f.after = after_.data() + s;
+    if (!curve_.empty()) f.curve = curve_.data() + s;
+  }
+  if (after.floats) f.floats = buffers.floats + value;
+  if (after.signs) {
+    f.thresholds = thresholds_.data() + set * after.signs * padded_ + block.first;
+    f.thresholds_stride = padded_;
+  }
+  return f;
+}
+
+}  // namespace bnn

@@ -1,0 +1,61 @@
+"""Threads: many callers at once, a child process, work that is shared and work that is not."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kernels import bits, isas
+from kernels.binary import Kernel
+from kernels.ops import BinaryConv, Epilogue
+
+AFTER = Epilogue(floats=True, signs=1, sum=True)
+OP = BinaryConv(height=20, width=20, channels=64, filters=96, padding=1, bases=2, after=AFTER)
+
+
+def kernels(case: Any, threads: int) -> list[Kernel]:
+    return [
+        Kernel(OP, bits.pack(case.w), case.constants, choice=choice, threads=threads)
+        for choice in isas.choices(OP)
+    ]
+
+
+def test_many_callers_share_one_kernel(case: Callable[..., Any]) -> None:
+    """Each caller has its own scratch memory; the pool serves them all."""
+    made = case(OP, batch=2)
+    x = bits.pack(made.x)
+    for kernel in kernels(made, threads=2):
+        with ThreadPoolExecutor(6) as callers:
+            for got in callers.map(lambda _, run=kernel.run: run(x), range(48)):
+                made.check(got)
+
+
+def test_one_thread_after_many_and_many_after_one(case: Callable[..., Any]) -> None:
+    made = case(OP)
+    for threads in (1, 7, 1, 3):
+        for kernel in kernels(made, threads):
+            made.check(kernel.run(bits.pack(made.x)))
+
+
+def _in_a_child(made: Any, answers: Any) -> None:
+    got = kernels(made, threads=2)[0].run(bits.pack(made.x))
+    answers.put(bool(np.array_equal(got.floats, made.expected.floats)))
+
+
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_a_forked_child_has_a_pool_of_its_own(case: Callable[..., Any]) -> None:
+    """Threads do not survive a fork: a child that waited for its parent's would wait for ever."""
+    made = case(OP)
+    kernels(made, threads=2)[0].run(bits.pack(made.x))  # the parent's pool exists
+    fork = multiprocessing.get_context("fork")
+    answers = fork.Queue()
+    child = fork.Process(target=_in_a_child, args=(made, answers))
+    child.start()
+    assert answers.get(timeout=60)
+    child.join(timeout=60)
+    assert child.exitcode == 0
