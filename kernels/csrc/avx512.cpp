@@ -44,6 +44,7 @@ inline I count(Word x) {
 inline Word carry(Word before, Word middle, Word now) {
   return (middle & ~now) | (~middle & before);
 }
+inline Word differ(Word a, Word b, Word mask) { return (a ^ b) & mask; }
 bool runs_here() { return true; }
 #else
 inline uint32_t greater(I a, I b) {
@@ -61,6 +62,12 @@ inline Word carry(Word before, Word middle, Word now) {
   return reinterpret_cast<Word>(_mm512_ternarylogic_epi32(
       reinterpret_cast<__m512i>(before), reinterpret_cast<__m512i>(middle),
       reinterpret_cast<__m512i>(now), kTable));
+}
+inline Word differ(Word a, Word b, Word mask) {
+  constexpr int kTable = 0x28;  // [a][b][mask]: (a ^ b) & mask
+  return reinterpret_cast<Word>(_mm512_ternarylogic_epi32(
+      reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b), reinterpret_cast<__m512i>(mask),
+      kTable));
 }
 bool runs_here() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&

@@ -71,10 +71,6 @@ std::string misfit(const Shape& s, const Product& product) {
     return "counts at most " + std::to_string(product.most) + " products, not " +
            std::to_string(s.products());
   if (product.form == Form::patches) return "";
-  const int64_t run = s.dilation == 1 ? s.kernel * s.pixel_bytes() : s.pixel_bytes();
-  if (run % product.align)
-    return "reads " + std::to_string(product.align) + " bytes at a time, and " +
-           std::to_string(s.channels) + " channels leave stretches of " + std::to_string(run);
   const double image = static_cast<double>(s.height + 2 * s.padding) * (s.width + 2 * s.padding) *
                        s.pixel_bytes() * product.grow;
   return image < kMost ? "" : "the image is larger than it can address";
@@ -97,20 +93,20 @@ Kernel::Kernel(const Shape& s, const After& a, const Isa& isa, const Product& pr
 void Kernel::plan_runs() {
   pixel_stored_ = shape.pixel_bytes() * product_.grow;
   row_stored_ = (shape.width + 2 * shape.padding) * pixel_stored_;
-  run_bytes_ = round_up(shape.field_bytes(), product_.form == Form::rows ? 1 : product_.align);
   if (product_.form == Form::patches) {
-    runs_ = {{0, run_bytes_ * product_.grow}};
+    run_bytes_ = shape.field_bytes();
+    padded_run_ = field_bytes_ = round_up(run_bytes_, product_.align);
+    runs_ = {{0, field_bytes_ * product_.grow}};
     return;
   }
-  for (int64_t y = 0; y < shape.kernel; ++y) {
-    const int64_t row = y * shape.dilation * row_stored_;
-    if (shape.dilation == 1) {
-      runs_.push_back({row, shape.kernel * pixel_stored_});
-    } else {
-      for (int64_t x = 0; x < shape.kernel; ++x)
-        runs_.push_back({row + x * shape.dilation * pixel_stored_, pixel_stored_});
-    }
-  }
+  const int64_t together = shape.dilation == 1 ? shape.kernel : 1;  // pixels that lie side by side
+  for (int64_t y = 0; y < shape.kernel; ++y)
+    for (int64_t x = 0; x < shape.kernel; x += together)
+      runs_.push_back({shape.dilation * (y * row_stored_ + x * pixel_stored_),
+                       together * pixel_stored_});
+  run_bytes_ = together * shape.pixel_bytes();
+  padded_run_ = round_up(run_bytes_, product_.align);
+  field_bytes_ = padded_run_ * static_cast<int64_t>(runs_.size());
 }
 
 void Kernel::plan_blocks() {
@@ -121,7 +117,7 @@ void Kernel::plan_blocks() {
     while (width > padded_ - first) width /= 2;
     const int channels = static_cast<int>(std::min<int64_t>(width, shape.filters - first));
     blocks_.push_back({first, width, channels, base_bytes_});
-    base_bytes_ += round_up(product_.laid_out(run_bytes_, width), 64);
+    base_bytes_ += round_up(product_.laid_out(field_bytes_, width), 64);
     first += width;
   }
 }
@@ -130,7 +126,7 @@ void Kernel::plan_blocks() {
 void Kernel::plan_slices() {
   if (product_.form == Form::patches) {
     for (int i = 0; i < kPanelPixels; ++i) {
-      units_.push_back(i * run_bytes_ * product_.grow);
+      units_.push_back(i * field_bytes_ * product_.grow);
       rows_.push_back(i);
     }
     return;
@@ -161,14 +157,17 @@ void Kernel::lay_out(const uint8_t* weights) {
   weights_.resize(base_bytes_ * shape.bases + 64);
   uint8_t* to = weights_.data() + (64 - reinterpret_cast<uintptr_t>(weights_.data()) % 64) % 64;
   first_weight_ = to;
-  std::vector<uint8_t> rows(kWidest * run_bytes_);
+  std::vector<uint8_t> rows(kWidest * field_bytes_);
   for (int64_t b = 0; b < shape.bases; ++b)
     for (const Block& block : blocks_) {
       std::fill(rows.begin(), rows.end(), 0);
-      for (int f = 0; f < block.channels; ++f)
-        std::memcpy(rows.data() + f * run_bytes_,
-                    weights + (b * shape.filters + block.first + f) * bytes, bytes);
-      product_.lay_out(rows.data(), block.channels, run_bytes_, block.width,
+      for (int f = 0; f < block.channels; ++f) {
+        const uint8_t* from = weights + (b * shape.filters + block.first + f) * bytes;
+        uint8_t* row = rows.data() + f * field_bytes_;
+        for (int64_t at = 0; at < bytes; at += run_bytes_, row += padded_run_)
+          std::memcpy(row, from + at, run_bytes_);
+      }
+      product_.lay_out(rows.data(), block.channels, field_bytes_, block.width,
                        to + b * base_bytes_ + block.weights);
     }
 }

@@ -117,7 +117,8 @@ class Kernel {
 
   const Isa& isa_;
   const Product& product_;
-  int64_t run_bytes_;                 // packed bytes of a field, as this product pads them
+  int64_t run_bytes_, padded_run_;    // packed bytes of a run, and as its weights are padded
+  int64_t field_bytes_;               // packed bytes of a field of padded runs
   int64_t row_stored_, pixel_stored_; // stored bytes of an image row and of a pixel in it
   std::vector<Run> runs_;
   std::vector<Block> blocks_;

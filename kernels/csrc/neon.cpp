@@ -45,6 +45,8 @@ inline I total(I totals, Tally sums) {
   return reinterpret_cast<I>(vpadalq_u16(reinterpret_cast<uint32x4_t>(totals), twos));
 }
 
+inline Word differ(Word a, Word b, Word mask) { return (a ^ b) & mask; }
+
 #include "words.h"
 
 // Registers by name, so that nothing but the step itself is timed.

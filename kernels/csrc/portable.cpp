@@ -47,6 +47,8 @@ inline I total(I totals, Tally sums) {
   return totals + reinterpret_cast<I>((twos & 0xffffu) + (twos >> 16));
 }
 
+inline Word differ(Word a, Word b, Word mask) { return (a ^ b) & mask; }
+
 #include "words.h"
 
 double limit(int64_t rounds) {

@@ -47,7 +47,8 @@ struct Product {
   int64_t most;  // products that a count can hold
   int unit;   // output pixels that are stored, and counted, together: 1 or 2
   int grow;   // stored bytes for one packed byte
-  int align;  // a run is a whole number of this many packed bytes
+  int align;  // the weights of a run are padded to a whole number of this many packed bytes, and so is
+              // a patch; reading a run from the image, the product masks what is beyond its end
 
   // Stores `bytes` packed bytes of one pixel, or of a unit of two, in the form that `panel` reads.
   void (*store)(const uint8_t* first, const uint8_t* second, int64_t bytes, uint8_t* out);

@@ -19,6 +19,12 @@ uint8_t* room(int64_t bytes) {
   return held.data() + (64 - reinterpret_cast<uintptr_t>(held.data()) % 64) % 64;
 }
 
+// A stretch of a few bytes: not worth a call.
+inline void copy(uint8_t* to, const uint8_t* from, int64_t bytes) {
+  for (; bytes >= 8; bytes -= 8, to += 8, from += 8) __builtin_memcpy(to, from, 8);
+  for (; bytes > 0; --bytes) *to++ = *from++;
+}
+
 }  // namespace
 
 int64_t Kernel::slices(int64_t pixels) const {
@@ -30,7 +36,7 @@ Kernel::Slice Kernel::slice(int64_t index, int64_t pixels) const {
   const int64_t first = index * kPanelPixels;
   const int n = static_cast<int>(std::min<int64_t>(kPanelPixels, pixels - first));
   const int units = (n + product_.unit - 1) / product_.unit;
-  return {first / product_.unit * run_bytes_ * product_.grow, units_.data(), rows_.data(), units,
+  return {first / product_.unit * field_bytes_ * product_.grow, units_.data(), rows_.data(), units,
           first, n};
 }
 
@@ -47,8 +53,9 @@ void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const 
   const int64_t tall = shape.height + 2 * shape.padding, bytes = shape.pixel_bytes();
   const int64_t row = shape.width * bytes, image = shape.height * row;
   const int64_t raw = (shape.width + 2 * shape.padding + shape.stride) * bytes;
-  const bool as_it_is = shape.padding == 0 && product_.grow == 1;
-  const int64_t stored_bytes = round_up(tall * row_stored_, 64);
+  const bool as_it_is =  // and no run is read past its end, which may be the end of the input
+      shape.padding == 0 && product_.grow == 1 && run_bytes_ == padded_run_;
+  const int64_t stored_bytes = round_up(tall * row_stored_ + product_.align, 64);
   uint8_t* stored = as_it_is ? nullptr : room<0>(shape.inputs * stored_bytes);
   uint8_t* whole = room<1>(2 * raw);  // a row with its borders; its middle is written row by row
   uint8_t* above = whole + raw;       // a row of border
@@ -90,7 +97,7 @@ void Kernel::run_patches(int64_t batch, const Buffers& buffers, int threads) con
     parallel(images, threads, pad);
     padded_images = to;
   }
-  const int64_t unit = product_.unit, unit_bytes = run_bytes_ * product_.grow;
+  const int64_t unit = product_.unit, unit_bytes = field_bytes_ * product_.grow;
   const int64_t fit = kCache / (unit_bytes * shape.inputs) * unit;
   const int64_t all = batch * shape.pixels();
   const int64_t strip = std::min(round_up(all, kPanelPixels),
@@ -98,34 +105,37 @@ void Kernel::run_patches(int64_t batch, const Buffers& buffers, int threads) con
   const int64_t input_bytes = strip / unit * unit_bytes;
   uint8_t* stored = room<2>(shape.inputs * input_bytes);
   const int64_t out_wide = shape.out(shape.width), out_pixels = shape.pixels();
-  auto copy_field = [&](int64_t input, int64_t pixel, uint8_t* to) {
-    const int64_t n = pixel / out_pixels, y = pixel % out_pixels / out_wide;
-    const int64_t x = pixel % out_pixels % out_wide;
-    const uint8_t* from = padded_images + (input * batch + n) * image +
-                          (y * wide + x) * shape.stride * bytes;
-    for (int64_t i = 0; i < k; ++i, from += shape.dilation * wide * bytes) {
-      if (shape.dilation == 1) {
-        std::memcpy(to, from, k * bytes);
-        to += k * bytes;
-      } else {
-        for (int64_t j = 0; j < k; ++j, to += bytes)
-          std::memcpy(to, from + j * shape.dilation * bytes, bytes);
-      }
-    }
-  };
+  const int64_t columns = shape.dilation == 1 ? 1 : k, stretch = shape.dilation == 1 ? k * bytes : bytes;
+  const bool copied = unit == 1 && product_.grow == 1;  // stored just as it is packed
+  const int64_t spare = field_bytes_ - shape.field_bytes();
   for (int64_t first = 0; first < all; first += strip) {
     const int64_t pixels = std::min(strip, all - first), units = (pixels + unit - 1) / unit;
-    constexpr int64_t kSome = 16;  // units to an item
+    constexpr int64_t kSome = 64;  // units to an item
     const int64_t items = (units + kSome - 1) / kSome;
     auto store = [&](int64_t item) {
-      uint8_t* fields = room<1>(2 * run_bytes_);
-      std::memset(fields, 0, 2 * run_bytes_);
       const int64_t input = item / items, begin = item % items * kSome;
-      for (int64_t u = begin; u < std::min(begin + kSome, units); ++u) {
-        uint8_t* to = stored + input * input_bytes + u * unit_bytes;
-        for (int64_t i = 0; i < unit; ++i)
-          copy_field(input, std::min(first + u * unit + i, all - 1), fields + i * run_bytes_);
-        product_.store(fields, fields + run_bytes_, run_bytes_, to);
+      const int64_t end = std::min(begin + kSome, units);
+      uint8_t* fields = room<1>(2 * field_bytes_);
+      uint8_t* to = stored + input * input_bytes + begin * unit_bytes;
+      const int64_t pixel = first + begin * unit;
+      int64_t n = pixel / out_pixels, y = pixel % out_pixels / out_wide, x = pixel % out_wide;
+      for (int64_t u = begin; u < end; ++u, to += unit_bytes) {
+        for (int64_t i = 0; i < unit; ++i) {
+          uint8_t* field = copied ? to : fields + i * field_bytes_;
+          if (n < batch) {  // else the second half of the last unit, which nobody reads
+            const uint8_t* row = padded_images + (input * batch + n) * image +
+                                 (y * wide + x) * shape.stride * bytes;
+            for (int64_t j = 0; j < k; ++j, row += shape.dilation * wide * bytes)
+              for (int64_t c = 0; c < columns; ++c, field += stretch)
+                copy(field, row + c * shape.dilation * bytes, stretch);
+            std::memset(field, 0, spare);
+          }
+          if (++x == out_wide) {
+            x = 0;
+            if (++y == shape.out(shape.height)) y = 0, ++n;
+          }
+        }
+        if (!copied) product_.store(fields, fields + field_bytes_, field_bytes_, to);
         if (product_.seal) product_.seal(to, unit_bytes);
       }
     };
@@ -162,7 +172,7 @@ void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice,
   p.width = block.width;
   p.products = static_cast<int>(shape.products());
   p.counts = counts;
-  p.scratch = product_.scratch ? room<3>(product_.scratch(run_bytes_, block.width)) : nullptr;
+  p.scratch = product_.scratch ? room<3>(product_.scratch(field_bytes_, block.width)) : nullptr;
   for (int64_t pair = 0; pair < shape.pairs(); ++pair) {
     const int64_t input = shape.own ? pair : pair / shape.bases;
     p.input = fields.stored + input * fields.input_stride + slice.base;

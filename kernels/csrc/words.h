@@ -3,6 +3,7 @@
 //
 //   kLanes
 //   Word                        a vector of kLanes uint32
+//   Word differ(Word, Word, Word mask)   the bits of a mask in which two words differ
 //   Tally                       what mismatches are tallied in
 //   Tally tally(Tally, Word)    adds the set bits of each lane
 //   I total(I, Tally)           adds tallies to totals
@@ -18,6 +19,17 @@ inline Word word_at(const uint8_t* from) {
   return Word{} + word;
 }
 
+// Adds the tallies to the totals before they are full; there is room for kTallies words again.
+template <int P, int G>
+inline int empty(I (&totals)[P][G], Tally (&tallies)[P][G]) {
+  for (int p = 0; p < P; ++p)
+    for (int g = 0; g < G; ++g) {
+      totals[p][g] = total(totals[p][g], tallies[p][g]);
+      tallies[p][g] = Tally{};
+    }
+  return kTallies;
+}
+
 template <int P, int G>
 inline void words_tile(const Panel& panel, int unit, int filter) {
   const uint8_t* fields[P];
@@ -27,25 +39,30 @@ inline void words_tile(const Panel& panel, int unit, int filter) {
   I totals[P][G] = {};
   Tally tallies[P][G] = {};
   int room = kTallies;
+  const int64_t whole = panel.runs[0].bytes / 4 * 4;  // runs are of one length
+  const int rest = static_cast<int>(panel.runs[0].bytes - whole);
+  const Word mask = Word{} + ((1u << 8 * rest) - 1);
   for (int r = 0; r < panel.n_runs; ++r) {
-    const int64_t end = panel.runs[r].offset + panel.runs[r].bytes;
-    for (int64_t k = panel.runs[r].offset; k < end; k += 4, weights += row) {
+    const int64_t begin = panel.runs[r].offset, end = begin + whole;
+    for (int64_t k = begin; k < end; k += 4, weights += row) {
       Word w[G];
       for (int g = 0; g < G; ++g) w[g] = load<Word>(weights + 4 * kLanes * g);
       for (int p = 0; p < P; ++p) {
         const Word x = word_at(fields[p] + k);
         for (int g = 0; g < G; ++g) tallies[p][g] = tally(tallies[p][g], x ^ w[g]);
       }
-      if (kTallies && --room == 0) {
-        for (int p = 0; p < P; ++p) {
-          for (int g = 0; g < G; ++g) {
-            totals[p][g] = total(totals[p][g], tallies[p][g]);
-            tallies[p][g] = Tally{};
-          }
-        }
-        room = kTallies;
+      if (kTallies && --room == 0) room = empty(totals, tallies);
+    }
+    if (rest == 0) continue;
+    for (int p = 0; p < P; ++p) {
+      const Word x = word_at(fields[p] + end);
+      for (int g = 0; g < G; ++g) {
+        const Word w = load<Word>(weights + 4 * kLanes * g);
+        tallies[p][g] = tally(tallies[p][g], differ(x, w, mask));
       }
     }
+    weights += row;
+    if (kTallies && --room == 0) room = empty(totals, tallies);
   }
   int32_t* counts = static_cast<int32_t*>(panel.counts) + int64_t{unit} * panel.width + filter;
   for (int p = 0; p < P; ++p)

@@ -160,12 +160,22 @@ def test_a_kernel_that_is_not_there_is_named() -> None:
         Kernel(OP, weights(), constants(), choice=Choice("sse9", "words"))
     with pytest.raises(ValueError, match="portable has no variant 'x'; it has: words-rows"):
         Kernel(OP, weights(), constants(), choice=Choice("portable", "x"))
-    with pytest.raises(ValueError, match="reads 4 bytes at a time, and 12 channels"):
-        Kernel(OP, weights(), constants(), choice=Choice("portable", "words-rows"))
     for isa in isas.every():
         if not isa.runs_here:
             with pytest.raises(ValueError, match=f"this CPU cannot run '{isa.name}'; it can run"):
                 isas.choose(isa.name)
+
+
+def test_a_kernel_that_does_not_fit_says_why() -> None:
+    """The counts of AVX2 have 16 bits; everybody else's have 32, and fit everything."""
+    op = BinaryConv(height=7, width=7, channels=2000, filters=1, kernel=7)
+    misfits = {c: isas.misfit(op, c) for c in isas.choices(OP)}
+    assert {c.isa for c, why in misfits.items() if why} <= {"avx2"}
+    for choice, why in misfits.items():
+        if why:
+            assert why == "counts at most 65534 products, not 98000"
+            with pytest.raises(ValueError, match=f"{choice} {why}"):
+                Kernel(op, np.zeros((1, 1, 7, 7, 250), np.uint8), choice=choice)
 
 
 @pytest.mark.parametrize("threads", [0, -1, 257])

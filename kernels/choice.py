@@ -1,0 +1,199 @@
+"""For each op on each machine the fastest kernel: found by measuring, once, and remembered.
+
+What was found is in a file named after the machine, in a cache folder. A kernel is remembered for
+an op with its epilogue, a batch, a number of threads, the kernels it was chosen among, and the
+build of the core: a new build measures again. A file that is not ours, or torn, is an error that
+names it, never overwritten: we write beside and rename, so it was not us who broke it.
+
+Two processes may write at once: each reads again what is there, adds its own and renames. If both
+do so in the same instant, the later one wins, and the other's kernel is measured once more.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kernels import _core, files, isas, machine, sample, timing
+from kernels.isas import Choice
+from kernels.ops import BinaryConv, BinaryLinear
+from kernels.timing import Timing
+
+FORMAT = "binary-nas kernels 1"
+ROUNDS = 15
+
+# Of several threads the first one waits for the others, and to drop the turns in which it did would
+# keep those that ran on one thread: nothing counts as disturbed then, and only the spread tells.
+LEAST_CPU_THREADS = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A remembered kernel: for what it was chosen, among what, and how long each took."""
+
+    op: dict[str, Any]
+    batch: int
+    threads: int
+    core: str
+    choice: Choice
+    times: dict[str, dict[str, Any]]
+
+
+def fastest(
+    op: BinaryConv | BinaryLinear,
+    batch: int = 1,
+    threads: int = 1,
+    isa: str | None = None,
+    variant: str | None = None,
+    folder: Path | None = None,
+) -> Choice:
+    """The fastest kernel for the op, or the one that is named.
+
+    With `isa` or `variant` only those that have that name are compared; with both there is nothing
+    to measure. What this machine lacks is an error that lists what can run.
+    """
+    conv = _conv(op)
+    among = candidates(conv, isa, variant)
+    if len(among) == 1:
+        return among[0]
+    found = read(path(folder)).get(_key(conv, batch, threads, among))
+    if found is not None:
+        return found.choice
+    case = sample.case(conv, batch, np.random.default_rng(0))
+    # The best instruction set last: AMX slows the clock for a while, and nothing follows it at once
+    # but the plainest of the next round.
+    things = {choice: case.runs(choice, threads) for choice in reversed(among)}
+    least = timing.LEAST_CPU if threads == 1 else LEAST_CPU_THREADS
+    return remember(conv, batch, threads, timing.measure(things, ROUNDS, least_cpu=least), folder)
+
+
+def candidates(
+    op: BinaryConv, isa: str | None = None, variant: str | None = None
+) -> tuple[Choice, ...]:
+    """The kernels of this machine that can compute the op and have the names asked for."""
+    every = isas.choices(op)
+    asked = () if isa is None else isas.choices(op, isa)  # an unknown name is an error in there
+    among = tuple(c for c in (asked if isa else every) if variant in (None, c.variant))
+    if among:
+        return among
+    wish = " ".join(name for name in (isa, variant) if name)
+    can = ", ".join(map(str, every))
+    if not wish:
+        raise ValueError(f"no kernel of this machine can compute {op}")
+    why = _misfit(op, isa, variant)
+    raise ValueError(f"no kernel {wish!r} runs this op here{why}; it can run on: {can}")
+
+
+def remember(
+    op: BinaryConv | BinaryLinear,
+    batch: int,
+    threads: int,
+    times: Mapping[Choice, Timing],
+    folder: Path | None = None,
+) -> Choice:
+    """Keep the fastest of what was measured. One that the machine was too busy for is not kept."""
+    if not times:
+        raise ValueError("there is nothing to choose among: no kernel was measured")
+    conv, file = _conv(op), path(folder)
+    best = min(times, key=lambda choice: times[choice].median_ns)
+    if all(time.trusted for time in times.values()):
+        entry = {
+            "isa": best.isa,
+            "variant": best.variant,
+            "times": {str(choice): asdict(time) for choice, time in times.items()},
+        }
+        kernels = {**_kernels(file), _key(conv, batch, threads, tuple(times)): entry}
+        text = {"format": FORMAT, "machine": machine.here().to_dict(), "kernels": kernels}
+        files.replace(file, json.dumps(text, indent=1, sort_keys=True) + "\n")
+    return best
+
+
+def path(folder: Path | None = None) -> Path:
+    """The file of this machine."""
+    if folder is None:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(cache) / "binary-nas" / "kernels"
+    return folder / f"{machine.here().name}.json"
+
+
+def read(file: Path) -> dict[str, Found]:
+    """All that the file remembers, by key; nothing where there is no file yet."""
+    return {key: _found(key, entry, file) for key, entry in _kernels(file).items()}
+
+
+@functools.cache
+def core() -> str:
+    """A hash of the built core: times of one build say nothing of the next."""
+    return hashlib.sha256(Path(_core.__file__).read_bytes()).hexdigest()[:12]
+
+
+def _conv(op: BinaryConv | BinaryLinear) -> BinaryConv:
+    return op.as_conv() if isinstance(op, BinaryLinear) else op
+
+
+def _key(op: BinaryConv, batch: int, threads: int, among: Sequence[Choice]) -> str:
+    """Canonical text. Equal questions, and only they, have the same one."""
+    question = {
+        "op": asdict(op),
+        "batch": batch,
+        "threads": threads,
+        "among": sorted(map(str, among)),
+        "core": core(),
+    }
+    return json.dumps(question, sort_keys=True, separators=(",", ":"))
+
+
+def _kernels(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    try:
+        content = json.loads(text)
+    except ValueError as torn:
+        raise ValueError(f"{_unusable(file)}: it is not JSON ({torn})") from torn
+    ours = isinstance(content, dict) and content.get("format") == FORMAT
+    if not ours or not isinstance(content.get("kernels"), dict):
+        raise ValueError(f"{_unusable(file)}: it does not say {FORMAT!r}")
+    kernels: dict[str, Any] = content["kernels"]
+    return kernels
+
+
+def _found(key: str, entry: Any, file: Path) -> Found:
+    try:
+        asked = json.loads(key)
+        return Found(
+            op=dict(asked["op"]),
+            batch=int(asked["batch"]),
+            threads=int(asked["threads"]),
+            core=str(asked["core"]),
+            choice=Choice(str(entry["isa"]), str(entry["variant"])),
+            times=dict(entry["times"]),
+        )
+    except (ValueError, TypeError, KeyError) as bad:
+        raise ValueError(f"{_unusable(file)}: an entry is not as we write it ({bad!r})") from bad
+
+
+def _unusable(file: Path) -> str:
+    return (
+        f"cannot use {file}, where the fastest kernels are remembered; "
+        "delete it or name another folder"
+    )
+
+
+def _misfit(op: BinaryConv, isa: str | None, variant: str | None) -> str:
+    """Why a kernel of that name, which is there, cannot compute the op."""
+    rows = isas.available() if isa is None else (isas.choose(isa),)
+    for row in rows:
+        for name, _ in row.variants:
+            if variant in (None, name) and (why := isas.misfit(op, Choice(row.name, name))):
+                return f" ({row.name} {name}: {why})"
+    return ""

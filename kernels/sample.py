@@ -1,0 +1,86 @@
+"""Random data to run an op on. Never zeros: a processor may be faster with those."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from kernels.binary import Constants, Floats, Kernel, empty
+from kernels.bits import Bits, bytes_for
+from kernels.isas import Choice
+from kernels.ops import BinaryConv, Curve, Epilogue, Residual
+from kernels.timing import Runs
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """An op with its weights and constants, and what goes in."""
+
+    op: BinaryConv
+    signs: Bits
+    weights: Bits
+    constants: Constants
+    residual: Floats | None
+
+    @property
+    def batch(self) -> int:
+        return int(self.signs.shape[1])
+
+    def kernel(self, choice: Choice, threads: int = 1) -> Kernel:
+        return Kernel(self.op, self.weights, self.constants, choice=choice, threads=threads)
+
+    def runs(self, choice: Choice, threads: int = 1) -> Runs:
+        """What `timing.measure` takes: runs of this kernel, clocked inside the core."""
+        kernel, out = self.kernel(choice, threads), empty(self.op, self.batch)
+        return lambda n: kernel.clock(self.signs, self.residual, out=out, rounds=n)
+
+    def ending(self, after: Epilogue, rng: np.random.Generator) -> Case:
+        """The same sums, ending in another way."""
+        op = dataclasses.replace(self.op, after=after)
+        return Case(op, self.signs, self.weights, *_constants(op, self.batch, rng))
+
+
+def case(op: BinaryConv, batch: int, rng: np.random.Generator) -> Case:
+    signs = _bits((op.inputs, batch, op.height, op.width), op.channels, rng)
+    weights = _bits((op.bases, op.filters, op.kernel, op.kernel), op.channels, rng)
+    return Case(op, signs, weights, *_constants(op, batch, rng))
+
+
+def _bits(shape: tuple[int, ...], values: int, rng: np.random.Generator) -> Bits:
+    bits = rng.integers(0, 256, (*shape, bytes_for(values)), np.uint8)
+    if values % 8:
+        bits[..., -1] &= (1 << values % 8) - 1
+    return bits
+
+
+def _constants(
+    op: BinaryConv, batch: int, rng: np.random.Generator
+) -> tuple[Constants, Floats | None]:
+    """Scales of both signs, and the rest about as large as the dot products are."""
+    after, about = op.after, op.products**0.5
+    if after.raw:
+        return Constants(), None
+
+    def floats(*shape: int, times: float = 1.0) -> Floats:
+        return (rng.standard_normal(shape) * times).astype(np.float32)
+
+    pair, sets = (op.pairs, op.filters), (op.sets, op.filters)
+    sides = rng.choice([-1.0, 1.0], pair)
+    outer = after.outer is not None
+    maps = {Residual.NONE: 0, Residual.ONE: 1, Residual.EACH: op.pairs}[after.residual]
+    constants = Constants(
+        scale=(rng.uniform(0.5, 1.5, pair) * sides).astype(np.float32),
+        shift=floats(*pair),
+        slope=floats(*pair) if after.inner == Curve.PRELU else None,
+        each=floats(op.pairs) if after.residual == Residual.EACH else None,
+        before=floats(*sets) if outer else None,
+        curve=floats(*sets) if after.outer == Curve.PRELU else None,
+        after=floats(*sets) if outer else None,
+        thresholds=floats(op.sets, after.signs, op.filters, times=about / 2)
+        if after.signs
+        else None,
+    )
+    image = (batch, op.out_height, op.out_width, op.filters)
+    return constants, floats(maps, *image, times=about) if maps else None

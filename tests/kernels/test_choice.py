@@ -1,0 +1,181 @@
+"""The fastest kernel: found once, remembered in a file, and never another than the one named."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kernels import choice, isas, machine, timing
+from kernels.isas import Choice
+from kernels.ops import BinaryConv, BinaryLinear, Epilogue
+from kernels.timing import Runs, Timing
+
+OP = BinaryConv(height=4, width=4, channels=64, filters=16, padding=1)
+EVERY = isas.choices(OP)
+
+
+def taking(ns: float, disturbed: float = 0.0) -> Timing:
+    return Timing(ns, 1.0, ns, rounds=9, disturbed=disturbed)
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Choice, ...]]:
+    """What was measured, call by call; the last kernel is always the fastest."""
+    asked: list[tuple[Choice, ...]] = []
+
+    def measure(things: Mapping[Choice, Runs], *_: Any, **__: Any) -> dict[Choice, Timing]:
+        asked.append(tuple(things))
+        return {c: taking(1000.0 - place) for place, c in enumerate(things)}
+
+    monkeypatch.setattr(timing, "measure", measure)
+    return asked
+
+
+def test_the_fastest_is_measured_once_and_remembered(
+    measured: list[tuple[Choice, ...]], tmp_path: Path
+) -> None:
+    assert choice.fastest(OP, folder=tmp_path) == EVERY[0]
+    assert choice.fastest(OP, folder=tmp_path) == EVERY[0]
+    assert measured == [EVERY[::-1]]
+    (file,) = tmp_path.iterdir()
+    assert file.name == f"{machine.here().name}.json"
+    assert json.loads(file.read_text())["machine"]["cpu"] == machine.here().cpu
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"op": BinaryConv(height=4, width=4, channels=64, filters=16)},
+        {
+            "op": BinaryConv(
+                height=4, width=4, channels=64, filters=16, padding=1, after=Epilogue(signs=1)
+            )
+        },
+        {"batch": 2},
+        {"threads": 2},
+        {"isa": "portable"},
+    ],
+    ids=str,
+)
+def test_another_question_is_measured_anew(
+    measured: list[tuple[Choice, ...]], tmp_path: Path, other: dict[str, Any]
+) -> None:
+    choice.fastest(OP, folder=tmp_path)
+    choice.fastest(**{"op": OP, **other}, folder=tmp_path)
+    assert len(measured) == 2
+    assert len(choice.read(choice.path(tmp_path))) == 2
+
+
+def test_a_new_build_of_the_core_measures_again(
+    measured: list[tuple[Choice, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    choice.fastest(OP, folder=tmp_path)
+    monkeypatch.setattr(choice, "core", lambda: "another")
+    choice.fastest(OP, folder=tmp_path)
+    assert len(measured) == 2
+
+
+def test_a_linear_map_is_the_convolution_it_is(
+    measured: list[tuple[Choice, ...]], tmp_path: Path
+) -> None:
+    linear = BinaryLinear(channels=64, filters=8)
+    choice.fastest(linear, folder=tmp_path)
+    choice.fastest(linear.as_conv(), folder=tmp_path)
+    assert len(measured) == 1
+
+
+@pytest.mark.parametrize("named", EVERY, ids=str)
+def test_a_named_kernel_is_that_one_without_measuring(
+    measured: list[tuple[Choice, ...]], tmp_path: Path, named: Choice
+) -> None:
+    got = choice.fastest(OP, isa=named.isa, variant=named.variant, folder=tmp_path)
+    assert got == named
+    assert not measured
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_named_instruction_set_is_chosen_within(
+    measured: list[tuple[Choice, ...]], tmp_path: Path
+) -> None:
+    choice.fastest(OP, isa="portable", folder=tmp_path)
+    assert {c.isa for among in measured for c in among} == {"portable"}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [{"isa": "mmx"}, {"variant": "mmx"}, {"isa": "portable", "variant": "mmx"}],
+    ids=str,
+)
+def test_what_there_is_not_is_an_error_that_lists_what_there_is(names: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match=r"mmx.*can run.*portable"):
+        choice.fastest(OP, **names)  # type: ignore[arg-type]
+
+
+def test_an_instruction_set_the_cpu_lacks_is_never_substituted() -> None:
+    for isa in isas.every():
+        if not isa.runs_here:
+            with pytest.raises(ValueError, match=f"cannot run '{isa.name}'"):
+                choice.fastest(OP, isa=isa.name)
+
+
+def test_a_time_of_a_busy_machine_is_used_and_not_remembered(tmp_path: Path) -> None:
+    times = {EVERY[0]: taking(5.0), EVERY[-1]: taking(4.0, disturbed=0.9)}
+    assert choice.remember(OP, 1, 1, times, tmp_path) == EVERY[-1]
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", '{"format": "binary-nas', "[]", "{}", '{"format": "other 1", "kernels": {}}', "\x00"],
+)
+def test_a_torn_or_foreign_file_is_an_error_that_names_it_and_stays(
+    tmp_path: Path, content: str, measured: list[tuple[Choice, ...]]
+) -> None:
+    file = choice.path(tmp_path)
+    file.write_text(content)
+    for act in (
+        lambda: choice.fastest(OP, folder=tmp_path),
+        lambda: choice.remember(OP, 1, 1, {c: taking(1.0) for c in EVERY}, tmp_path),
+    ):
+        with pytest.raises(ValueError, match=file.name):
+            act()
+    assert file.read_text() == content
+
+
+def test_an_entry_that_is_not_ours_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    file = choice.path(tmp_path)
+    file.write_text(json.dumps({"format": choice.FORMAT, "kernels": {"{}": {}}}))
+    with pytest.raises(ValueError, match=file.name):
+        choice.read(file)
+
+
+def test_a_writer_keeps_what_others_wrote_meanwhile_and_leaves_nothing_beside(
+    tmp_path: Path,
+) -> None:
+    def write(batch: int) -> None:
+        choice.remember(OP, batch, 1, {c: taking(1.0) for c in EVERY}, tmp_path)
+
+    write(1)
+    write(2)
+    assert {found.batch for found in choice.read(choice.path(tmp_path)).values()} == {1, 2}
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(write, range(3, 30)))
+    assert choice.read(choice.path(tmp_path))  # whole, whoever came last
+    assert [file.suffix for file in tmp_path.iterdir()] == [".json"]
+
+
+def test_the_folder_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert choice.path().parent == tmp_path / "binary-nas" / "kernels"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert choice.path().parent == tmp_path / ".cache" / "binary-nas" / "kernels"
+
+
+def test_it_really_measures(tmp_path: Path) -> None:
+    assert choice.fastest(OP, folder=tmp_path) in EVERY

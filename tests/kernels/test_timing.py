@@ -1,0 +1,141 @@
+"""Time, on a clock that tests turn by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kernels import timing
+from kernels.timing import Clock, Runs, Timing, Turn, measure, repeated, summarize
+
+
+class Hand:
+    """A clock that stands still until someone works, or is kept from working."""
+
+    def __init__(self) -> None:
+        self.wall = self.cpu = 0
+        self.order: list[str] = []
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(lambda: self.wall, lambda: self.cpu)
+
+    def work(self, ns: int) -> None:
+        self.wall += ns
+        self.cpu += ns
+
+    def thing(self, name: str, ns: int, kept_waiting: Callable[[], int] = lambda: 0) -> Runs:
+        def runs(n: int) -> list[float]:
+            self.order.append(name)
+            self.wall += kept_waiting()
+            self.work(n * ns)
+            return [float(ns)] * n
+
+        return runs
+
+
+def turn(*took: float, disturbed: bool = False) -> Turn:
+    return Turn(took, disturbed)
+
+
+def test_a_slow_run_moves_neither_median_nor_spread() -> None:
+    got = summarize([turn(10, 11, 12, 13, 1_000_000)])
+    assert (got.median_ns, got.spread_ns) == (12, 1)
+    assert got.low_ns == pytest.approx(10.4)
+
+
+def test_disturbed_turns_do_not_count_where_enough_others_are_left() -> None:
+    got = summarize([turn(10), turn(10), turn(10), turn(90, disturbed=True)])
+    assert got == Timing(10, 0, 10, rounds=3, disturbed=0.25)
+    assert got.trusted
+
+
+def test_disturbed_turns_count_where_hardly_another_is_left() -> None:
+    got = summarize([turn(10), turn(90, disturbed=True), turn(90, disturbed=True)])
+    assert (got.median_ns, got.rounds) == (90, 3)
+    assert not got.trusted
+
+
+def test_nothing_measured_is_an_error() -> None:
+    with pytest.raises(ValueError, match="at least one turn"):
+        summarize([])
+
+
+@pytest.mark.parametrize(("spread", "steady"), [(5.0, True), (5.1, False)])
+def test_steady_is_a_spread_of_a_twentieth(spread: float, steady: bool) -> None:
+    assert Timing(100, spread, 90, rounds=9, disturbed=0).steady is steady
+
+
+def test_a_plain_callable_is_timed_call_by_call() -> None:
+    hand = Hand()
+    pace = iter([7, 8, 9])
+    assert repeated(lambda: hand.work(next(pace)), hand.clock)(3) == [7, 8, 9]
+
+
+def test_things_take_turns_after_a_warm_up() -> None:
+    hand = Hand()
+    things = {name: hand.thing(name, 1000) for name in "ab"}
+    measure(things, rounds=3, clock=hand.clock)
+    assert hand.order == ["a", "b"] + ["a", "b"] * 3
+
+
+def test_the_first_runs_of_a_turn_are_dropped() -> None:
+    hand = Hand()
+
+    def cold_at_first(n: int) -> list[float]:
+        hand.work(n * 100)
+        return [9999.0, *[100.0] * (n - 1)]
+
+    got = measure({"it": cold_at_first}, rounds=4, turn_ns=100, clock=hand.clock)["it"]
+    assert (got.median_ns, got.spread_ns, got.low_ns) == (100, 0, 100)
+
+
+def test_a_turn_lasts_about_as_long_as_asked_and_slow_things_run_twice() -> None:
+    asked: dict[str, list[int]] = {"fast": [], "slow": []}
+
+    def thing(name: str, ns: float) -> Runs:
+        return lambda n: asked[name].append(n) or [ns] * n  # type: ignore[func-returns-value]
+
+    measure(
+        {n: thing(n, ns) for n, ns in (("fast", 10.0), ("slow", 1e9))}, 2, turn_ns=1000, tries=1
+    )
+    assert asked == {"fast": [2, 120, 120], "slow": [2, 2, 2]}
+
+
+def test_a_busy_machine_is_tried_again_and_the_quiet_attempt_comes_back() -> None:
+    hand = Hand()
+    waits = iter([0, *[1_000_000] * 5])  # through the warm-up, then all of the first attempt
+    busy = hand.thing("it", 1000, lambda: next(waits, 0))
+    got = measure({"it": busy}, rounds=5, tries=3, clock=hand.clock)["it"]
+    assert got.disturbed == 0
+    assert len(hand.order) == 1 + 2 * 5
+
+
+def test_a_machine_that_stays_busy_is_given_up_and_says_so() -> None:
+    hand = Hand()
+    busy = hand.thing("it", 1000, lambda: 10_000_000)
+    got = measure({"it": busy}, rounds=5, tries=3, clock=hand.clock)["it"]
+    assert not got.trusted
+    assert got.disturbed == 1
+    assert len(hand.order) == 1 + 3 * 5
+
+
+def test_waiting_for_other_threads_is_no_disturbance_where_that_is_said() -> None:
+    hand = Hand()
+    thing = hand.thing("it", 1_000_000, lambda: 400_000)  # a turn is 2 runs: 2 of 2.4 ms
+    strict = measure({"it": thing}, 5, turn_ns=1, tries=1, clock=hand.clock)["it"]
+    lax = measure({"it": thing}, 5, turn_ns=1, tries=1, least_cpu=0.7, clock=hand.clock)["it"]
+    assert (strict.disturbed, lax.disturbed) == (1, 0)
+
+
+@pytest.mark.parametrize(("rounds", "tries"), [(0, 1), (1, 0)])
+def test_no_rounds_and_no_tries_are_errors(rounds: int, tries: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        measure({}, rounds, tries=tries)
+
+
+def test_the_real_clock_runs() -> None:
+    took = timing.repeated(lambda: sum(range(1000)))(3)
+    assert len(took) == 3
+    assert all(ns >= 0 for ns in took)
