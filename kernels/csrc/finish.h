@@ -40,10 +40,15 @@ inline void put_bits(uint64_t bits, int channels, uint8_t* out) {
   for (int i = 0; i < channels; i += 8) *out++ = static_cast<uint8_t>(bits >> i);
 }
 
+inline const Count* counts_of(const Finish& f, int pixel) {
+  return static_cast<const Count*>(f.counts) + int64_t{f.rows[pixel]} * f.row_counts +
+         f.first_count;
+}
+
 void finish_dots(const Finish& given) {
   const Finish f = given;  // a copy that no store can change: its fields stay in registers
   for (int p = 0; p < f.pixels; ++p) {
-    const Count* counts = static_cast<const Count*>(f.counts) + int64_t{f.rows[p]} * f.width;
+    const Count* counts = counts_of(f, p);
     alignas(64) int32_t row[kWidest];
     for (int v = 0; v < f.width; v += kLanes) {
       const I twice = load_counts(counts, v) * 2;
@@ -58,7 +63,7 @@ void finish_limits(const Finish& given) {
   const Finish f = given;
   const Limits<kWidth> limits(f.limits);
   for (int p = 0; p < f.pixels; ++p) {
-    const Count* counts = static_cast<const Count*>(f.counts) + int64_t{f.rows[p]} * kWidth;
+    const Count* counts = counts_of(f, p);
     put_bits(limits.exceeded(counts) ^ f.flips, f.channels, f.limit_bits + p * f.bits_stride);
   }
 }
@@ -122,7 +127,7 @@ inline void finish_some(const Finish& f, int p) {
   uint64_t bits[kPixels] = {};
   for (int i = 0; i < kPixels; ++i) {
     const int64_t q = p + i;
-    counts[i] = static_cast<const Count*>(f.counts) + int64_t{f.rows[q]} * kWidth;
+    counts[i] = counts_of(f, p + i);
     if (kEach) each[i] = whole_row(f.each + q * f.each_stride, f, room[i]);
     if (kOne) one[i] = whole_row(f.one + q * f.one_stride, f, more[i]);
     if (kSum) sum[i] = f.sum + q * kWidth;

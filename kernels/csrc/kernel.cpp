@@ -111,15 +111,23 @@ void Kernel::plan_runs() {
 
 void Kernel::plan_blocks() {
   padded_ = round_up(shape.filters, kNarrowest);
-  base_bytes_ = 0;
+  int64_t weights = 0;
   for (int first = 0; first < padded_;) {
     int width = kWidest;
     while (width > padded_ - first) width /= 2;
-    const int channels = static_cast<int>(std::min<int64_t>(width, shape.filters - first));
-    blocks_.push_back({first, width, channels, base_bytes_});
-    base_bytes_ += round_up(product_.laid_out(field_bytes_, width), 64);
+    Block block{first, width, static_cast<int>(std::min<int64_t>(width, shape.filters - first)), {}};
+    for (int64_t base = 0; base < shape.bases;) {
+      const int64_t most = shape.own ? 1 : std::min<int64_t>(kWidest / width, shape.bases - base);
+      Cut cut{base, static_cast<int>(most), width, weights};
+      while (cut.width < cut.bases * width) cut.width *= 2;
+      weights += round_up(product_.laid_out(field_bytes_, cut.width), 64);
+      base += cut.bases;
+      block.cuts.push_back(cut);
+    }
+    blocks_.push_back(std::move(block));
     first += width;
   }
+  weights_.resize(weights + 64);
 }
 
 // In the padded image the units of a slice are wherever its pixels are; patches lie in a row.
@@ -154,21 +162,22 @@ void Kernel::plan_slices() {
 void Kernel::lay_out(const uint8_t* weights) {
   const int64_t bytes = shape.field_bytes();
   spare_is_clear("weights", weights, shape.bases * shape.filters * bytes, shape);
-  weights_.resize(base_bytes_ * shape.bases + 64);
   uint8_t* to = weights_.data() + (64 - reinterpret_cast<uintptr_t>(weights_.data()) % 64) % 64;
   first_weight_ = to;
   std::vector<uint8_t> rows(kWidest * field_bytes_);
-  for (int64_t b = 0; b < shape.bases; ++b)
-    for (const Block& block : blocks_) {
+  for (const Block& block : blocks_)
+    for (const Cut& cut : block.cuts) {
       std::fill(rows.begin(), rows.end(), 0);
-      for (int f = 0; f < block.channels; ++f) {
-        const uint8_t* from = weights + (b * shape.filters + block.first + f) * bytes;
-        uint8_t* row = rows.data() + f * field_bytes_;
+      for (int i = 0; i < cut.bases * block.channels; ++i) {
+        const int64_t base = i / block.channels, f = i % block.channels;
+        const uint8_t* from =
+            weights + ((cut.base + base) * shape.filters + block.first + f) * bytes;
+        uint8_t* row = rows.data() + (base * block.width + f) * field_bytes_;
         for (int64_t at = 0; at < bytes; at += run_bytes_, row += padded_run_)
           std::memcpy(row, from + at, run_bytes_);
       }
-      product_.lay_out(rows.data(), block.channels, field_bytes_, block.width,
-                       to + b * base_bytes_ + block.weights);
+      product_.lay_out(rows.data(), cut.bases * block.width, field_bytes_, cut.width,
+                       to + cut.weights);
     }
 }
 

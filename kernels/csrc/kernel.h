@@ -79,9 +79,15 @@ class Kernel {
   int64_t filter_bytes() const { return (shape.filters + 7) / 8; }
 
  private:
+  // Narrow blocks of several bases that read one input are counted together, as one wide product.
+  struct Cut {
+    int64_t base;      // the first of its bases
+    int bases, width;  // how many, and the width of the product, at least bases * block width
+    int64_t weights;   // where they begin
+  };
   struct Block {
     int first, width, channels;
-    int64_t weights;  // where its weights begin, within those of a base
+    std::vector<Cut> cuts;
   };
   struct Slice {  // a panel of an image, or of a strip of patches
     int64_t base;
@@ -112,6 +118,7 @@ class Kernel {
   void compute(const Fields& fields, int64_t batch, const Buffers& buffers, int threads) const;
   void panel(const Fields& fields, const Block& block, const Slice& slice, int64_t batch,
              const Buffers& buffers) const;
+  void end(Finish& f, int64_t pair, const Block& block) const;
   Finish finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
                 const Buffers& buffers) const;
 
@@ -127,7 +134,6 @@ class Kernel {
   std::vector<int32_t> rows_;          // of the slices of an image; for patches, of any strip
   std::vector<Slice> slices_;
   std::vector<uint8_t> weights_;
-  int64_t base_bytes_;
   const uint8_t* first_weight_;       // aligned
   std::vector<float> scale_, shift_, slope_, each_, before_, curve_, after_, thresholds_;
   std::vector<int32_t> limits_;       // [pairs][signs][padded_], or empty

@@ -65,6 +65,8 @@ struct Product {
 struct Finish {
   const void* counts;
   const int32_t* rows;  // for each output pixel, its row in counts
+  int row_counts;       // how many counts a row has
+  int first_count;      // and where in it these filters begin
   int pixels;
   int width;     // filters in counts and in all constants
   int channels;  // of them, how many there are: 1 to width

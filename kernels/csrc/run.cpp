@@ -163,35 +163,44 @@ void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice,
   const int64_t counted = int64_t{2} * kPanelPixels * kWidest;
   alignas(64) int32_t counts[counted];
   alignas(64) float sum[kPanelPixels * kWidest];
-  const bool summed = after.sum && shape.pairs() > 1;
   Panel p{};
   p.units = slice.units;
   p.count = slice.n_units;
   p.runs = runs_.data();
   p.n_runs = static_cast<int>(runs_.size());
-  p.width = block.width;
   p.products = static_cast<int>(shape.products());
   p.counts = counts;
-  p.scratch = product_.scratch ? room<3>(product_.scratch(field_bytes_, block.width)) : nullptr;
-  for (int64_t pair = 0; pair < shape.pairs(); ++pair) {
-    const int64_t input = shape.own ? pair : pair / shape.bases;
-    p.input = fields.stored + input * fields.input_stride + slice.base;
-    p.weights = first_weight_ + pair % shape.bases * base_bytes_ + block.weights;
-    product_.panel(p);
-    Finish f = finish(pair, block, fields.first_pixel + slice.first_pixel, batch, buffers);
-    f.counts = counts;
-    f.rows = slice.rows;
-    f.pixels = slice.pixels;
-    f.sum = summed ? sum : nullptr;
-    f.first = pair == 0;
-    f.last = pair + 1 == shape.pairs();
-    isa_.finish(f);
-    for (int s = 1; f.limits && s < after.signs; ++s) {
-      f.limits += padded_;
-      f.flips = flips_[(pair * after.signs + s) * blocks_.size() + (&block - blocks_.data())];
-      f.limit_bits += f.sign_stride;
-      isa_.finish(f);
+  p.scratch = product_.scratch ? room<3>(product_.scratch(field_bytes_, kWidest)) : nullptr;
+  for (int64_t i = 0; i < (shape.own ? 1 : shape.inputs); ++i)
+    for (const Cut& cut : block.cuts) {
+      const int64_t input = shape.own ? cut.base : i;
+      p.input = fields.stored + input * fields.input_stride + slice.base;
+      p.weights = first_weight_ + cut.weights;
+      p.width = cut.width;
+      product_.panel(p);
+      for (int j = 0; j < cut.bases; ++j) {
+        const int64_t pair = i * shape.bases + cut.base + j;
+        Finish f = finish(pair, block, fields.first_pixel + slice.first_pixel, batch, buffers);
+        f.counts = counts;
+        f.rows = slice.rows;
+        f.row_counts = cut.width;
+        f.first_count = j * block.width;
+        f.pixels = slice.pixels;
+        f.sum = after.sum && shape.pairs() > 1 ? sum : nullptr;
+        f.first = pair == 0;
+        f.last = pair + 1 == shape.pairs();
+        end(f, pair, block);
+      }
     }
+}
+
+void Kernel::end(Finish& f, int64_t pair, const Block& block) const {
+  isa_.finish(f);
+  for (int s = 1; f.limits && s < after.signs; ++s) {
+    f.limits += padded_;
+    f.flips = flips_[(pair * after.signs + s) * blocks_.size() + (&block - blocks_.data())];
+    f.limit_bits += f.sign_stride;
+    isa_.finish(f);
   }
 }
 
