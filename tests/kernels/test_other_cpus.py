@@ -5,6 +5,7 @@ The driver (driver.cpp) runs here too, so that a fault of its own is told from o
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import bochs
 import numpy as np
 import other_cpus
+import pytest
 from other_cpus import Answer, Convolution, Driver, Packing
 
 from kernels import bits, isas
@@ -137,7 +139,7 @@ def questions(case: Callable[..., Any]) -> Iterator[tuple[Any, Callable[[Result]
             constants=c.constants,
             signs=signs,
             residual=c.residual,
-            threads=1 + i % 3 // 2,
+            threads=2 if i % 3 == 2 else 1,
         )
         yield asked, c.check
     yield from packings()
@@ -147,19 +149,14 @@ def all_equal(driver: Driver, choices: list[Choice], case: Callable[..., Any]) -
     assert choices
     asked = [(q, check, choice) for q, check in questions(case) for choice in choices]
     answers = driver.answer([(q, choice) for q, _, choice in asked])
-    wrong, answered = [], dict.fromkeys(choices, 0)
+    wrong = []
     for (_, check, choice), answer in zip(asked, answers, strict=True):
-        if isinstance(answer, str):
-            if not (choice.variant.endswith("-rows") and " bytes at a time" in answer):
-                wrong.append(f"{choice}: {answer}")
-            continue
-        answered[choice] += 1
         try:
+            assert isinstance(answer, Result), answer
             check(answer)
         except AssertionError as error:
             wrong.append(f"{choice}: {error}")
     assert not wrong, f"{len(wrong)} of {len(asked)} differ:\n" + "\n".join(wrong[:8])
-    assert min(answered.values()) > len(OPS) // 3, answered  # "rows" cannot do every shape
 
 
 def of(driver: Driver, *names: str) -> list[Choice]:
@@ -180,8 +177,8 @@ def test_the_driver_says_what_is_wrong(case: Callable[..., Any]) -> None:
     answers: list[Answer] = driver.answer(
         [(question, Choice("avx9", "words")), (question, Choice("portable", "best"))]
     )
-    assert "no instruction set is called 'avx9'" in answers[0]
-    assert "portable has no variant 'best'" in answers[1]
+    assert "no instruction set is called 'avx9'" in str(answers[0])
+    assert "portable has no variant 'best'" in str(answers[1])
 
 
 def test_neon(case: Callable[..., Any]) -> None:
@@ -192,6 +189,8 @@ def test_neon(case: Callable[..., Any]) -> None:
 
 
 def test_avx512(case: Callable[..., Any], tmp_path: Path) -> None:
+    if platform.machine() != "x86_64":
+        pytest.skip("g++ compiles for another CPU here")
     other_cpus.want("g++", *bochs.TOOLS)
     try:
         kernel = bochs.fetch_kernel(other_cpus.CACHE / "linux")
