@@ -45,6 +45,11 @@ inline Word carry(Word before, Word middle, Word now) {
   return (middle & ~now) | (~middle & before);
 }
 inline Word differ(Word a, Word b, Word mask) { return (a ^ b) & mask; }
+inline void settle(Word&, I&) {}
+inline void prefix_words(uint8_t* patch, int64_t bytes) {
+  for (int64_t k = 4; k < bytes; k += 4)
+    for (int i = 0; i < 4; ++i) patch[k + i] ^= patch[k - 4 + i];
+}
 bool runs_here() { return true; }
 #else
 inline uint32_t greater(I a, I b) {
@@ -68,6 +73,29 @@ inline Word differ(Word a, Word b, Word mask) {
   return reinterpret_cast<Word>(_mm512_ternarylogic_epi32(
       reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b), reinterpret_cast<__m512i>(mask),
       kTable));
+}
+// Nothing; but gcc computes what is settled before it goes on, and keeps it in registers.
+inline void settle(Word& sums, I& carries) { asm volatile("" : "+v"(sums), "+v"(carries)); }
+
+// The running xor of 16 words: each step adds what lies 1, 2, 4, 8 words before.
+inline Word running(Word words) {
+  const __m512i zero = _mm512_setzero_si512();
+  __m512i x = reinterpret_cast<__m512i>(words);
+  x = _mm512_xor_si512(x, _mm512_maskz_alignr_epi32(0xffff, x, zero, 15));
+  x = _mm512_xor_si512(x, _mm512_maskz_alignr_epi32(0xffff, x, zero, 14));
+  x = _mm512_xor_si512(x, _mm512_maskz_alignr_epi32(0xffff, x, zero, 12));
+  return reinterpret_cast<Word>(_mm512_xor_si512(x, _mm512_maskz_alignr_epi32(0xffff, x, zero, 8)));
+}
+// The running xor down the words of a patch, in place.
+inline void prefix_words(uint8_t* patch, int64_t bytes) {
+  __m512i before = _mm512_setzero_si512();
+  for (int64_t k = 0; k < bytes; k += 64) {
+    const __mmask16 there = bytes - k < 64 ? (1u << (bytes - k) / 4) - 1 : 0xffff;
+    const Word words = reinterpret_cast<Word>(_mm512_maskz_loadu_epi32(there, patch + k));
+    const __m512i sums = _mm512_xor_si512(reinterpret_cast<__m512i>(running(words)), before);
+    _mm512_mask_storeu_epi32(patch + k, there, sums);
+    before = _mm512_maskz_permutexvar_epi32(0xffff, _mm512_set1_epi32(15), sums);
+  }
 }
 bool runs_here() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
@@ -97,15 +125,7 @@ inline I total(I totals, Tally sums) { return totals + sums; }
 
 #include "words.h"
 
-// The running xor down the words of a patch.
-void prefix_seal(uint8_t* patch, int64_t bytes) {
-  uint32_t sum = 0, word;
-  for (int64_t k = 0; k < bytes; k += 4) {
-    __builtin_memcpy(&word, patch + k, 4);
-    sum ^= word;
-    __builtin_memcpy(patch + k, &sum, 4);
-  }
-}
+void prefix_seal(uint8_t* patch, int64_t bytes) { prefix_words(patch, bytes); }
 
 void prefix_lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out) {
   words_lay_out(weights, filters, bytes, width, out);
@@ -122,23 +142,30 @@ void prefix_lay_out(const uint8_t* weights, int filters, int64_t bytes, int widt
 template <int P, int G>
 inline void prefix_tile(const Panel& panel, int unit) {
   const uint8_t* fields[P];
+  UNROLLED
   for (int p = 0; p < P; ++p) fields[p] = panel.input + panel.units[unit + p];
   const int64_t row = int64_t{64} * G;
   const uint8_t* weights = panel.weights;
   I carries[P][G] = {};
   Word sums[P][G] = {};
   for (int64_t k = 0; k < panel.runs[0].bytes; k += 8, weights += 2 * row) {
-    for (int g = 0; g < G; ++g) {
-      const Word one = load<Word>(weights + 64 * g), two = load<Word>(weights + row + 64 * g);
-      for (int p = 0; p < P; ++p) {
-        const Word middle = word_at(fields[p] + k) ^ one, now = word_at(fields[p] + k + 4) ^ two;
+    UNROLLED
+    for (int p = 0; p < P; ++p) {
+      const Word x = word_at(fields[p] + k), y = word_at(fields[p] + k + 4);
+      UNROLLED
+      for (int g = 0; g < G; ++g) {
+        const Word middle = x ^ load<Word>(weights + 64 * g);
+        const Word now = y ^ load<Word>(weights + row + 64 * g);
         carries[p][g] += count(carry(sums[p][g], middle, now));
         sums[p][g] = now;
+        settle(sums[p][g], carries[p][g]);
       }
     }
   }
   int32_t* counts = static_cast<int32_t*>(panel.counts) + int64_t{unit} * panel.width;
+  UNROLLED
   for (int p = 0; p < P; ++p)
+    UNROLLED
     for (int g = 0; g < G; ++g)
       save(counts + p * panel.width + g * kLanes, count(sums[p][g]) + 2 * carries[p][g]);
 }

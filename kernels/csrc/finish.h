@@ -133,10 +133,10 @@ inline void finish_some(const Finish& f, int p) {
     if (kSum) sum[i] = f.sum + q * kWidth;
     to[i] = direct ? f.floats + q * f.floats_stride : rows[i];
   }
-#pragma GCC unroll 16
+  UNROLLED
   for (int v = 0; v < kWidth; v += kLanes) {
     const Steps<kInner, kOuter> steps(f, v);
-#pragma GCC unroll 4
+    UNROLLED
     for (int i = 0; i < kPixels; ++i) {
       F y = steps.one_pair(load_dots(counts[i], v, f.products));
       if (kEach) y = y + load<F>(each[i] + v) * f.each_scale;

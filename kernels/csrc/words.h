@@ -22,7 +22,9 @@ inline Word word_at(const uint8_t* from) {
 // Adds the tallies to the totals before they are full; there is room for kTallies words again.
 template <int P, int G>
 inline int empty(I (&totals)[P][G], Tally (&tallies)[P][G]) {
+  UNROLLED
   for (int p = 0; p < P; ++p)
+    UNROLLED
     for (int g = 0; g < G; ++g) {
       totals[p][g] = total(totals[p][g], tallies[p][g]);
       tallies[p][g] = Tally{};
@@ -33,6 +35,7 @@ inline int empty(I (&totals)[P][G], Tally (&tallies)[P][G]) {
 template <int P, int G>
 inline void words_tile(const Panel& panel, int unit, int filter) {
   const uint8_t* fields[P];
+  UNROLLED
   for (int p = 0; p < P; ++p) fields[p] = panel.input + panel.units[unit + p];
   const int64_t row = int64_t{4} * panel.width;
   const uint8_t* weights = panel.weights + 4 * filter;
@@ -46,16 +49,21 @@ inline void words_tile(const Panel& panel, int unit, int filter) {
     const int64_t begin = panel.runs[r].offset, end = begin + whole;
     for (int64_t k = begin; k < end; k += 4, weights += row) {
       Word w[G];
+      UNROLLED
       for (int g = 0; g < G; ++g) w[g] = load<Word>(weights + 4 * kLanes * g);
+      UNROLLED
       for (int p = 0; p < P; ++p) {
         const Word x = word_at(fields[p] + k);
+        UNROLLED
         for (int g = 0; g < G; ++g) tallies[p][g] = tally(tallies[p][g], x ^ w[g]);
       }
       if (kTallies && --room == 0) room = empty(totals, tallies);
     }
     if (rest == 0) continue;
+    UNROLLED
     for (int p = 0; p < P; ++p) {
       const Word x = word_at(fields[p] + end);
+      UNROLLED
       for (int g = 0; g < G; ++g) {
         const Word w = load<Word>(weights + 4 * kLanes * g);
         tallies[p][g] = tally(tallies[p][g], differ(x, w, mask));
@@ -65,7 +73,9 @@ inline void words_tile(const Panel& panel, int unit, int filter) {
     if (kTallies && --room == 0) room = empty(totals, tallies);
   }
   int32_t* counts = static_cast<int32_t*>(panel.counts) + int64_t{unit} * panel.width + filter;
+  UNROLLED
   for (int p = 0; p < P; ++p)
+    UNROLLED
     for (int g = 0; g < G; ++g)
       save(counts + p * panel.width + g * kLanes, total(totals[p][g], tallies[p][g]));
 }
