@@ -48,8 +48,8 @@ def _in_a_child(made: Any, answers: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-def test_a_forked_child_has_a_pool_of_its_own(case: Callable[..., Any]) -> None:
-    """Threads do not survive a fork: a child that waited for its parent's would wait for ever."""
+def test_a_forked_child_does_not_wait_for_its_parents_threads(case: Callable[..., Any]) -> None:
+    """Threads do not survive a fork: a pool that counted on them would wait for ever."""
     made = case(OP)
     kernels(made, threads=2)[0].run(bits.pack(made.x))  # the parent's pool exists
     fork = multiprocessing.get_context("fork")
