@@ -9,7 +9,7 @@
 //   uint32_t greater(I a, I b)     bit i is set where a[i] > b[i]
 //   uint32_t less(F a, F b)        bit i is set where a[i] < b[i]
 //
-// Every step is rounded once, in the order of Epilogue in kernels/ops.py; the build forbids fused
+// Every step is rounded once, in the order of kernels/epilogue.py; the build forbids fused
 // multiply-adds, so all instruction sets give the same bits.
 
 inline F bend(F y, F slope) { return y < 0.0f ? y * slope : y; }

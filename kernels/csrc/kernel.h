@@ -28,7 +28,7 @@ struct Shape {
 enum class Curve { none, relu, prelu };
 enum class Residual { none, one, each };
 
-// kernels/ops.py, Epilogue.
+// kernels/epilogue.py.
 struct After {
   bool floats;
   int signs;

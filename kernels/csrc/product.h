@@ -61,7 +61,7 @@ struct Product {
   void (*panel)(const Panel&);
 };
 
-// What becomes of the counts of one panel, one pair of input and base. See kernels/ops.py, Epilogue.
+// What becomes of the counts of one panel, one pair of input and base. See kernels/epilogue.py.
 struct Finish {
   const void* counts;
   const int32_t* rows;  // for each output pixel, its row in counts

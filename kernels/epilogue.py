@@ -1,0 +1,74 @@
+"""What happens to a result before it leaves the tile: the end of every convolution, as a value."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+LARGEST_SIDE = 1 << 16
+
+
+class Curve(enum.StrEnum):
+    """What is done to a number that may be negative."""
+
+    NONE = "none"
+    RELU = "relu"
+    PRELU = "prelu"
+
+
+class Residual(enum.StrEnum):
+    """What is added to the result: nothing, one map for all pairs, or a map for each pair."""
+
+    NONE = "none"
+    ONE = "one"
+    EACH = "each"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epilogue:
+    """What happens to a dot product before it leaves the tile, in this order.
+
+    d                     the dot product, a whole number
+    d = inner(d)          none, ReLU, or PReLU with a slope per channel
+    y = scale * d + shift per pair and channel
+    y = y + c * r         the residual: with `EACH`, a map and a factor c per pair
+    y = sum over pairs    if `sum`: one set comes out, not one per pair
+    y = y + r             the residual: with `ONE`, added last, and as it is
+    y = outer(y)          y + before, then none, ReLU or PReLU, then + after (RPReLU), per channel
+    out                   float32 if `floats`; a sign bit for each of `signs` thresholds per channel
+
+    Each step is one float32 operation, rounded once, in this order: so every instruction set gives
+    the same bits. A plain op (`RAW`) gives the dot products themselves, as int32.
+    """
+
+    floats: bool = False
+    signs: int = 0
+    sum: bool = False
+    inner: Curve = Curve.NONE
+    residual: Residual = Residual.NONE
+    outer: Curve | None = None  # None: the whole step, with its `before` and `after`, is absent
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.signs <= 64:
+            raise ValueError(f"an epilogue writes 0 to 64 sign bits a value; got {self.signs}")
+        asked = (self.sum, self.inner != Curve.NONE, self.residual != Residual.NONE, self.outer)
+        if self.raw and any(a not in (False, None) for a in asked):
+            raise ValueError(f"{self} computes float32 and writes none of it: ask floats or signs")
+
+    @property
+    def raw(self) -> bool:
+        """Nothing but int32 dot products."""
+        return not self.floats and not self.signs
+
+
+RAW = Epilogue()
+FLOATS = Epilogue(floats=True)
+
+
+def whole(op: object, **limits: tuple[int, int]) -> None:
+    for name, (low, high) in limits.items():
+        value = getattr(op, name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} is a whole number; got {value!r}")
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {low} to {high}; got {value}")
