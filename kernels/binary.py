@@ -18,7 +18,7 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Constants:
-    """What an epilogue computes with; None for what it does not use. See `kernels.epilogue.Epilogue`."""
+    """What an epilogue computes with; None for what it does not use. See `kernels.epilogue`."""
 
     scale: Floats | None = None  # (pairs, filters)
     shift: Floats | None = None  # (pairs, filters)
