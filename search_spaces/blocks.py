@@ -118,7 +118,7 @@ def _together(
             {"sum": True} | ({"outer": Curve.RELU} if norm_apart else added),
             residual=None if norm_apart else residual,
             source=source,
-            norm=None if norm_apart else norm_of(site, part),
+            norm=None if norm_apart else norm_of(site, part)._replace(latent=source.latent),
             scales=sum_scales(site, part, bases, activations),
         )
         if norm_apart:
@@ -132,7 +132,7 @@ def _together(
 def _signs(sketch: Sketch, site: Site, part: str, x: Use, activations: int | None) -> Use:
     if activations is None:
         return sketch.signs(x, site.thresholds(part))
-    return sketch.signs(x, Source(site.at, part), activations)
+    return sketch.signs(x, Source(site.at, part, latent=True), activations)
 
 
 def real(sketch: Sketch, site: Site, x: Use, signed: bool = False) -> Use:
@@ -152,7 +152,7 @@ def real(sketch: Sketch, site: Site, x: Use, signed: bool = False) -> Use:
             if sketch.values[start.value] != writes:
                 stride = math.prod(conv.stride for conv in site.block.convs)
                 down = Conv(filters=conv.filters, kernel=1, stride=stride)
-                residual = real_down(sketch, site, start, down, "down")
+                residual = real_down(sketch, site, start, down, "real-down")
         shape = map_of(before) | window(conv, 1)
         if conv.depthwise:
             shape["groups"] = before.channels
@@ -165,8 +165,8 @@ def real(sketch: Sketch, site: Site, x: Use, signed: bool = False) -> Use:
             shape,
             added_by(residual) | ({} if signed and n == last else {"outer": Curve.RELU}),
             residual=residual,
-            source=Source(site.at, part_name(n)),
-            norm=norm_of(site, part_name(n)),
+            source=Source(site.at, f"real{n + 1}"),
+            norm=norm_of(site, f"real{n + 1}"),
         )
         x = _pooled(sketch, x, conv)
     return x

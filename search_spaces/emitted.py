@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from random import Random
 from typing import NamedTuple
 
@@ -26,13 +26,21 @@ def emitted(space: Space) -> Emitted:
     Of a small space and of one with a grammar, all. Of another, those of random architectures,
     until none is new any more: then `complete` is false.
     """
+    ops = tuple(dict.fromkeys(op for plan in plans(space) for op in plan.ops))
     if space.grammar is not None:
-        return Emitted(_ops(_covering(space)), True, "from architectures that cover the space")
+        return Emitted(ops, True, "from architectures that cover the space")
     if space.genomes <= ENUMERATED:
-        plans = (plan(space.decode(g), space.backbone) for g in space.every_genome())
-        return Emitted(_ops(plans), True, "from all architectures")
-    how = f"from random architectures, until {DRAWN} in a row had nothing new"
-    return Emitted(_drawn(space), False, how)
+        return Emitted(ops, True, "from all architectures")
+    return Emitted(ops, False, f"from random architectures, until {DRAWN} in a row had nothing new")
+
+
+def plans(space: Space) -> Iterator[Plan]:
+    """Plans which, together, have every op of the space and every parameter of its networks."""
+    if space.grammar is not None:
+        return _covering(space)
+    if space.genomes <= ENUMERATED:
+        return (plan(space.decode(g), space.backbone) for g in space.every_genome())
+    return _drawn(space)
 
 
 def _covering(space: Space) -> Iterator[Plan]:
@@ -42,15 +50,12 @@ def _covering(space: Space) -> Iterator[Plan]:
         yield unroll(task, groups, skips, space.backbone)
 
 
-def _ops(plans: Iterator[Plan]) -> tuple[Op, ...]:
-    return tuple(dict.fromkeys(op for plan in plans for op in plan.ops))
-
-
-def _drawn(space: Space) -> tuple[Op, ...]:
-    rng, found, since = Random("ops"), dict[Op, None](), 0
+def _drawn(space: Space) -> Iterator[Plan]:
+    """Of random architectures, until there were DRAWN in a row without a step that is new."""
+    rng, found, since = Random("ops"), set[Hashable](), 0
     while since < DRAWN:
-        before = len(found)
-        arch = space.decode(space.sample(rng))
-        found |= dict.fromkeys(plan(arch, space.backbone).ops)
-        since = since + 1 if len(found) == before else 0
-    return tuple(found)
+        drawn = plan(space.decode(space.sample(rng)), space.backbone)
+        steps = {(s.op, s.source, s.norm, s.thresholds, s.scales) for s in drawn.steps}
+        since = since + 1 if steps <= found else 0
+        found |= steps
+        yield drawn

@@ -21,7 +21,7 @@ from kernels.ops import Op
 class Source(NamedTuple):
     """Parameters by name. `bases` is empty where they are not of one branch, but of all.
 
-    `latent`: the bases are made of one latent weight, as ABC-Net makes them.
+    `latent`: of a convolution whose bases are made of one latent weight, as ABC-Net makes them.
     """
 
     at: str

@@ -73,7 +73,7 @@ class Residuals:
             | meeting(bits.sets, bases, own=False),
             {"sum": True} if several else {},
             source=Source(self.site.at, part, tuple(range(bases)) if several else (), several),
-            norm=norm_of(self.site, part),
+            norm=norm_of(self.site, part)._replace(latent=several),
             scales=sum_scales(self.site, part, bases, self.activations) if several else None,
         )
 

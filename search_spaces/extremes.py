@@ -1,0 +1,43 @@
+"""The largest and the smallest architecture of a space: a supernet learns both at each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from search_spaces.arch import Arch
+from search_spaces.cost import Cost, cost
+from search_spaces.planner import plan
+from search_spaces.space import Genome, Space
+
+
+class Extremes(NamedTuple):
+    largest: Arch
+    smallest: Arch
+
+
+def extremes(space: Space) -> Extremes:
+    """By operations, then bits of weights: choosing axis by axis until no choice helps any more."""
+    costs: dict[Arch, Cost] = {}
+
+    def size(genome: Genome) -> tuple[float, int]:
+        arch = space.decode(genome)
+        if arch not in costs:
+            costs[arch] = cost(plan(arch, space.backbone))
+        return costs[arch].ops, costs[arch].weight_bits
+
+    def least(genome: Genome) -> tuple[float, ...]:
+        return tuple(-number for number in size(genome))
+
+    return Extremes(_climbed(space, size), _climbed(space, least))
+
+
+def _climbed(space: Space, height: Callable[[Genome], tuple[float, ...]]) -> Arch:
+    genome: Genome = (0,) * len(space.axes)
+    while True:
+        before = height(genome)
+        for n, axis in enumerate(space.axes):
+            tried = [(*genome[:n], choice, *genome[n + 1 :]) for choice in range(len(axis.choices))]
+            genome = max(tried, key=height)
+        if height(genome) <= before:
+            return space.decode(genome)

@@ -1,0 +1,52 @@
+"""Batch norm over one map of one branch, the same on one process and on several.
+
+On several processes the statistics are of all their images together: so a batch that is divided
+among them is normalised as a whole one would be.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor
+from torch.distributed.nn.functional import all_reduce
+
+EPSILON = 1e-5
+
+
+class Norm(NamedTuple):
+    """One row of a norm's parameters: all of length channels."""
+
+    gamma: Tensor
+    beta: Tensor
+    mean: Tensor
+    variance: Tensor
+
+
+def batch_norm(x: Tensor, norm: Norm, move: float) -> Tensor:
+    """By the statistics of this batch; the running ones move by `move` towards them, in place."""
+    if dist.is_initialized() and dist.get_world_size() > 1:
+        return _together(x, norm, move)
+    mean, variance = (norm.mean, norm.variance) if move else (None, None)
+    return F.batch_norm(x, mean, variance, norm.gamma, norm.beta, True, move, EPSILON)
+
+
+def _together(x: Tensor, norm: Norm, move: float) -> Tensor:
+    """Sums of all processes: first of x, then of its squared distance from their mean."""
+    count = x.numel() // x.shape[1] * dist.get_world_size()
+    mean = _summed(x.sum((0, 2, 3))) / count
+    away = x - mean[:, None, None]
+    variance = _summed(away.square().sum((0, 2, 3))) / count
+    if move:
+        norm.mean.lerp_(mean.detach(), move)
+        norm.variance.lerp_(variance.detach() * (count / (count - 1)), move)
+    scale = norm.gamma / (variance + EPSILON).sqrt()
+    return away * scale[:, None, None] + norm.beta[:, None, None]
+
+
+def _summed(sums: Tensor) -> Tensor:
+    """Over all processes; gradients come back from all of them too."""
+    total: Tensor = all_reduce(sums)  # type: ignore[no-untyped-call]
+    return total
