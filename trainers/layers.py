@@ -67,7 +67,7 @@ def real_conv(op: RealConv, maps: Maps, weights: Tensor) -> Maps:
         dilation=op.dilation,
         groups=op.groups,
     )
-    return list(y.chunk(len(maps)))
+    return [y] if len(maps) == 1 else list(y.chunk(len(maps)))
 
 
 def pool(op: Pool, maps: Maps) -> Maps:

@@ -1,4 +1,4 @@
-"""Networks and supernets: one function runs both, and says what the structures of the papers say."""
+"""Networks and supernets: one function runs both, and says what the papers say."""
 
 from __future__ import annotations
 
