@@ -1,0 +1,192 @@
+"""The data sets that have names, and how each comes to a train, a selection and a test split.
+
+One's own is named by its place, `package.module:name`: a function from a folder and the name of a
+part, "train" or "test", to that `Part`. What is held out and what the mean is, is found here, for
+all alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from search_spaces import names
+from trainers.data.cifar import read_cifar10, read_cifar100
+from trainers.data.digits import read_digits
+from trainers.data.folder import read_folder
+from trainers.data.idx import read_mnist_like
+from trainers.data.images import Images, Part, PartName, Reader, Subset, digest
+from trainers.data.splits import drawn, given
+
+STATISTICS_BYTES = 256 * 2**20  # pixels that mean and deviation are taken from, at most
+AT_ONCE_BYTES = 16 * 2**20
+CLOTHES = (
+    "T-shirt/top",
+    "Trouser",
+    "Pullover",
+    "Dress",
+    "Coat",
+    "Sandal",
+    "Shirt",
+    "Sneaker",
+    "Bag",
+    "Ankle boot",
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class DataSet:
+    """What is learnt from, and what choices are made by. The test split is not in it.
+
+    mean, std   of each channel of the train split, where 0 to 255 count as 0 to 1
+    digest      of the images, the classes and who is in which split
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Images
+    selection: Images
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A row of the table: what the set is, which files it wants, where they come from."""
+
+    about: str
+    files: str
+    origin: str
+    read: Reader
+
+
+IDX_FILES = "{train,t10k}-{images-idx3,labels-idx1}-ubyte, with .gz or without"
+DATA_SETS = {
+    "digits": Source(
+        "1,797 written digits, 8x8 grey; a fifth of them to test with",
+        "none",
+        "scikit-learn has them (E. Alpaydin, C. Kaynak, UCI, 1998; CC BY 4.0)",
+        read_digits,
+    ),
+    "mnist": Source(
+        "60,000 and 10,000 written digits, 28x28 grey",
+        IDX_FILES,
+        "Y. LeCun, C. Cortes, C. Burges, 1998; from a mirror",
+        partial(read_mnist_like, "mnist", tuple("0123456789")),
+    ),
+    "fashion-mnist": Source(
+        "60,000 and 10,000 pieces of clothing, 28x28 grey",
+        IDX_FILES,
+        "H. Xiao, K. Rasul, R. Vollgraf, 2017, github.com/zalandoresearch/fashion-mnist; MIT",
+        partial(read_mnist_like, "fashion-mnist", CLOTHES),
+    ),
+    "cifar10": Source(
+        "50,000 and 10,000 photos of 10 classes, 32x32",
+        "data_batch_{1..5}.bin and test_batch.bin, or each as a mosaic, .webp and .labels",
+        "A. Krizhevsky, 2009, www.cs.toronto.edu/~kriz/cifar.html",
+        read_cifar10,
+    ),
+    "cifar100": Source(
+        "50,000 and 10,000 photos of 100 classes, 32x32",
+        "train.bin, test.bin, fine_label_names.txt",
+        "A. Krizhevsky, 2009, www.cs.toronto.edu/~kriz/cifar.html",
+        read_cifar100,
+    ),
+    "imagefolder": Source(
+        "a folder of images, or a .zip of one; imagefolder:64 brings them to 64x64",
+        "train/CLASS/IMAGE, and test/CLASS/IMAGE or val/CLASS/IMAGE",
+        "you",
+        partial(read_folder, None),
+    ),
+}
+
+
+def load(name: str, folder: Path | None = None, *, seed: int = 0, held_out: float = 0.1) -> DataSet:
+    """What is there to train with, a share of each class held out. No test file is opened.
+
+    A data set that says itself what to hold out is followed; seed and share then change nothing.
+    """
+    part = _read(name, folder, "train")
+    labels = part.images.labels
+    if part.selection is None:
+        train, selection = drawn(labels, part.classes, held_out, seed)
+    else:
+        train, selection = given(labels, part.classes, part.selection)
+    images = Subset(part.images, train)
+    mean, std = statistics(images)
+    return DataSet(
+        name=name,
+        classes=part.classes,
+        train=images,
+        selection=Subset(part.images, selection),
+        mean=mean,
+        std=std,
+        digest=digest(part.digest.encode(), train, selection),
+    )
+
+
+def load_test(name: str, folder: Path | None = None) -> Part:
+    """The test split: for the last evaluation, and nothing else."""
+    return _read(name, folder, "test")
+
+
+def find_reader(name: str) -> Reader:
+    base, colon, size = name.partition(":")
+    if name in DATA_SETS:
+        return DATA_SETS[name].read
+    if base == "imagefolder":
+        if not size.isdecimal() or int(size) == 0:
+            raise ValueError(f"{name!r}: a number of pixels is wanted, as in imagefolder:64")
+        return partial(read_folder, int(size))
+    if not colon:
+        raise names.unknown("data set", name, DATA_SETS)
+    if base in DATA_SETS:
+        raise ValueError(f"{base} takes no size; got {name!r}")
+    found = names.load(name)
+    if not callable(found):
+        raise ValueError(
+            f"{name!r} is a function from a folder and a part; got {type(found).__name__}"
+        )
+    reader: Callable[..., Part] = found
+    return reader
+
+
+def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel, from 0 to 1.
+
+    Exact up to 256 MiB of pixels; of more, as many images as that, evenly spread.
+    """
+    *_, channels = images.shape
+    size = math.prod(images.shape)
+    count = min(len(images), max(1, STATISTICS_BYTES // size))
+    step = max(1, AT_ONCE_BYTES // size)
+    chosen = np.arange(count) * len(images) // count
+    seen = np.zeros((channels, 256), np.int64)
+    for start in range(0, count, step):
+        pixels = images.take(chosen[start : start + step])
+        for channel in range(channels):
+            seen[channel] += np.bincount(pixels[..., channel].ravel(), minlength=256)
+    levels = np.arange(256) / 255
+    share = seen / seen.sum(axis=1, keepdims=True)
+    mean = share @ levels
+    std = np.sqrt((share * (levels - mean[:, None]) ** 2).sum(axis=1))
+    if not std.all():
+        raise ValueError(
+            f"channel {np.flatnonzero(std == 0)[0]} is the same in every pixel of the train split"
+        )
+    return tuple(mean.tolist()), tuple(std.tolist())
+
+
+def _read(name: str, folder: Path | None, part: PartName) -> Part:
+    found = find_reader(name)(folder, part)
+    if not isinstance(found, Part):
+        raise ValueError(f"{name!r} is to give a Part; it gave {type(found).__name__}")
+    if len(found.images) == 0:
+        raise ValueError(f"{name}: there is no image in the {part} part")
+    return found
