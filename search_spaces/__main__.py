@@ -13,20 +13,19 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from search_spaces.arch import Arch, from_json
+from search_spaces.arch import Arch
 from search_spaces.backbone import Backbone
 from search_spaces.backbones import BACKBONES, VARIANTS, find_backbone
 from search_spaces.cost import Cost, cost
 from search_spaces.drawing import draw
 from search_spaces.emitted import emitted
-from search_spaces.known import KNOWN, known
+from search_spaces.known import KNOWN, find_arch
 from search_spaces.listing import lines, op_data, step_data
-from search_spaces.names import unknown
 from search_spaces.plan import Plan
 from search_spaces.planner import plan
 from search_spaces.space import Space
 from search_spaces.spaces import SPACES, find_space
-from search_spaces.text import parse, to_text
+from search_spaces.text import to_text
 
 EXAMPLES = """examples:
   python -m search_spaces --backbone resnet18
@@ -144,7 +143,7 @@ def _space_data(space: Space) -> dict[str, Any]:
 
 
 def show(args: argparse.Namespace) -> None:
-    arch = _an_arch(args.arch, getattr(args, "backbone", None))
+    arch = find_arch(args.arch, getattr(args, "backbone", None))
     backbone = find_backbone(arch.backbone).sized(args.size, args.channels, args.classes)
     steps = plan(arch, backbone)
     costs = cost(steps)
@@ -170,17 +169,6 @@ def show(args: argparse.Namespace) -> None:
 
 def _sized(backbone: Backbone) -> str:
     return f"{backbone.height}x{backbone.width}x{backbone.channels}"
-
-
-def _an_arch(text: str, backbone: str | None) -> Arch:
-    if text in KNOWN:
-        return known(text, find_backbone(backbone or "resnet20"))
-    if text.lstrip().startswith("{"):
-        arch = from_json(text)
-        return dataclasses.replace(arch, backbone=backbone or arch.backbone)
-    if "|" not in text and "x" not in text.split("-")[0]:
-        raise unknown("architecture", text, KNOWN)
-    return parse(text, backbone)
 
 
 def _arch_data(arch: Arch, steps: Plan, costs: Cost) -> dict[str, Any]:

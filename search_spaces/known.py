@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from search_spaces.arch import Arch
+from dataclasses import replace
+
+from search_spaces.arch import Arch, from_json
 from search_spaces.backbone import Backbone
-from search_spaces.backbones import VARIANTS
+from search_spaces.backbones import VARIANTS, find_backbone
 from search_spaces.group import Group, Link, abc, branches, real
 from search_spaces.names import unknown
+from search_spaces.text import parse
 
 # XNOR-Net and Bi-Real build their blocks otherwise than Group-Net: real downsample convolutions, no
 # ReLU, and for XNOR-Net one shortcut a block. They are the same blocks in another style.
@@ -36,3 +39,18 @@ def known(name: str, backbone: Backbone) -> Arch:
             wanted.append(variant)
         style = varied
     return Arch("classify", "+".join(wanted), (group,) * len(backbone.blocks), ())
+
+
+def find_arch(text: str, backbone: str | None = None) -> Arch:
+    """By a known name, its line or its JSON; on another backbone than it says, where one is given.
+
+    A known one is of ResNet-20 unless told otherwise.
+    """
+    if text in KNOWN:
+        return known(text, find_backbone(backbone or "resnet20"))
+    if text.lstrip().startswith("{"):
+        arch = from_json(text)
+        return replace(arch, backbone=backbone or arch.backbone)
+    if "|" not in text and "x" not in text.split("-")[0]:
+        raise unknown("architecture", text, KNOWN)
+    return parse(text, backbone)

@@ -31,7 +31,7 @@ from search_spaces.plan import Plan, Step
 from search_spaces.planner import plan
 from trainers import epilogue, layers
 from trainers.abc import activation_bases, weight_bases
-from trainers.binarize import BINARIZERS, Binarizer, sign
+from trainers.binarize import BINARIZERS, Binarizer, plus_minus, sign
 from trainers.epilogue import Ending
 from trainers.layers import Maps
 from trainers.mode import ANSWER, Mode
@@ -72,7 +72,7 @@ def run(plan: Plan, bank: Bank, binarizer: Binarizer, images: Tensor, mode: Mode
             f"images of {image.channels} channels, {image.height}x{image.width} are wanted; "
             f"got a batch of shape {tuple(images.shape)}"
         )
-    values = {0: [images.contiguous(memory_format=torch.channels_last)]}
+    values = {0: [images]}
     for step, done in zip(plan.steps, _last_reads(plan), strict=True):
         reads = [x for use in step.reads for x in _part(values, use)]
         residual = _part(values, step.residual) if step.residual is not None else None
@@ -205,7 +205,7 @@ def _signs(step: Step, y: Maps, bank: Bank, binarizer: Binarizer, mode: Mode) ->
     if not mode.signs:
         return [torch.tanh(a) for a in y]
     if mode.statistics is None:
-        return [torch.where(a < 0, -1.0, 1.0) for a in y]
+        return [plus_minus(a) for a in y]
     return [sign(a, binarizer.activation, mode.progress) for a in y]
 
 
