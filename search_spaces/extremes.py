@@ -17,14 +17,14 @@ class Extremes(NamedTuple):
 
 
 def extremes(space: Space) -> Extremes:
-    """By operations, then bits of weights: choosing axis by axis until no choice helps any more."""
+    """By operations, then bits of weights, then constants: choosing axis by axis until no choice helps any more."""
     costs: dict[Arch, Cost] = {}
 
-    def size(genome: Genome) -> tuple[float, int]:
+    def size(genome: Genome) -> tuple[float, int, int]:
         arch = space.decode(genome)
         if arch not in costs:
             costs[arch] = cost(plan(arch, space.backbone))
-        return costs[arch].ops, costs[arch].weight_bits
+        return costs[arch].ops, costs[arch].weight_bits, costs[arch].constant_bits
 
     def least(genome: Genome) -> tuple[float, ...]:
         return tuple(-number for number in size(genome))
@@ -33,11 +33,16 @@ def extremes(space: Space) -> Extremes:
 
 
 def _climbed(space: Space, height: Callable[[Genome], tuple[float, ...]]) -> Arch:
-    genome: Genome = (0,) * len(space.axes)
+    """From the first choices and from the last: an axis may matter only where others are high."""
+    starts = (tuple(0 for _ in space.axes), tuple(len(axis.choices) - 1 for axis in space.axes))
+    return space.decode(max((_top(space, start, height) for start in starts), key=height))
+
+
+def _top(space: Space, genome: Genome, height: Callable[[Genome], tuple[float, ...]]) -> Genome:
     while True:
         before = height(genome)
         for n, axis in enumerate(space.axes):
             tried = [(*genome[:n], choice, *genome[n + 1 :]) for choice in range(len(axis.choices))]
             genome = max(tried, key=height)
         if height(genome) <= before:
-            return space.decode(genome)
+            return genome
