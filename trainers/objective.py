@@ -1,0 +1,61 @@
+"""What a step makes smaller. A network by itself is one; a supernet is another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from trainers.mode import ANSWER, Mode
+from trainers.recipe import Recipe
+from trainers.task import Task
+
+Network = Callable[[Tensor, Mode], Tensor]
+
+
+class Objective(Protocol):
+    @property
+    def module(self) -> nn.Module:
+        """What is trained and kept, all of it."""
+        ...
+
+    def learn(self, images: Tensor, labels: Tensor, mode: Mode, step: int) -> float:
+        """Leave gradients in `.grad`; returns the loss, a mean over these images.
+
+        What it draws at random it derives from the step, so that all ranks draw the same.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One network, on labels, on what a teacher says of the images, or on both."""
+
+    module: nn.Module
+    task: Task
+    recipe: Recipe
+    teacher: Network | None = None
+
+    def __post_init__(self) -> None:
+        if (self.teacher is not None) != (self.recipe.distillation > 0):
+            got = "none" if self.teacher is None else "one"
+            raise ValueError(
+                f"recipe {self.recipe.name!r} takes {self.recipe.distillation:.0%} of its loss "
+                f"from a teacher; got {got}"
+            )
+
+    def learn(self, images: Tensor, labels: Tensor, mode: Mode, step: int) -> float:
+        outputs = self.module(images, mode)
+        share = self.recipe.distillation
+        loss = torch.zeros((), device=images.device)
+        if share < 1:
+            loss = (1 - share) * self.task.loss(outputs, labels, self.recipe.smoothing)
+        if self.teacher is not None:
+            with torch.no_grad():
+                wanted = self.teacher(images, ANSWER)
+            loss = loss + share * self.task.distilled(outputs, wanted, self.recipe.temperature)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.item()
