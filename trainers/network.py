@@ -6,8 +6,6 @@ extracted from a supernet computes what the supernet computed.
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor, nn
 
@@ -92,7 +90,6 @@ def _part(values: dict[int, Maps], use: tuple[int, int, int]) -> Maps:
     return values[value][first : first + sets]
 
 
-@cache
 def _last_reads(plan: Plan) -> tuple[tuple[int, ...], ...]:
     """For each step, the values that nobody reads after it."""
     last = {use.value: n for n, step in enumerate(plan.steps) for use in step.uses}

@@ -6,12 +6,12 @@ among them is normalised as a whole one would be.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
+from torch.autograd import Function
 
 EPSILON = 1e-5
 
@@ -46,7 +46,22 @@ def _together(x: Tensor, norm: Norm, move: float) -> Tensor:
     return away * scale[:, None, None] + norm.beta[:, None, None]
 
 
-def _summed(sums: Tensor) -> Tensor:
-    """Over all processes; gradients come back from all of them too."""
-    total: Tensor = all_reduce(sums)  # type: ignore[no-untyped-call]
+class _Sum(Function):
+    """Over all processes; and their gradients are summed on the way back."""
+
+    @staticmethod
+    def forward(ctx: Any, mine: Tensor) -> Tensor:
+        total = mine.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].clone()
+        dist.all_reduce(total)
+        return total
+
+
+def _summed(mine: Tensor) -> Tensor:
+    total: Tensor = _Sum.apply(mine)  # type: ignore[no-untyped-call]
     return total

@@ -28,7 +28,7 @@ class Supernet(nn.Module):
         super().__init__()
         self.space, self.binarizer = space, binarizer
         self.bank = Bank.new(needed(plans(space), binarizer), seed)
-        self._planned = lru_cache(4096)(lambda arch: plan(arch, space.backbone))
+        self._planned = lru_cache(256)(lambda arch: plan(arch, space.backbone))
 
     def forward(self, images: Tensor, arch: Arch, mode: Mode = ANSWER) -> Tensor:
         return run(self.planned(arch), self.bank, self.binarizer, images, mode)

@@ -1,0 +1,143 @@
+"""The command, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from search_spaces.known import find_arch
+from trainers import checkpoint
+from trainers.__main__ import main
+from trainers.data.sets import load
+from trainers.job import Job, fresh, kept, recalibrated, train_one, trained
+from trainers.recipes import RECIPES
+
+SHORT = ["--epochs", "0.5", "--threads", "1"]
+
+
+def test_a_network_is_trained_kept_and_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "k2"
+    assert main(["train", "digits | 3x2 mean", *SHORT, "--out", str(home)]) == 0
+    said = capsys.readouterr()
+    assert "smoke@0.5: 0.5 epochs of 1,299 images" in said.out
+    assert "selection accuracy" in said.out
+    assert main(["evaluate", str(home)]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+    result = json.loads((home / "result.json").read_text())
+    assert result["test"]["count"] == 355
+    assert result["selection"]["count"] == 143
+    assert result["data"]["digest"] == load("digits").digest
+
+
+def test_what_is_kept_answers_as_what_was_trained(tmp_path: Path) -> None:
+    job = Job(data=load("digits"), recipe=RECIPES["smoke"].shortened(epochs=0.2))
+    arch = find_arch("digits+rsign+lambda | 1x2 mean | 2x3 gate")
+    net = fresh(arch, job)
+    for _ in train_one(arch, net, job):
+        pass
+    kept(tmp_path, arch, net, job, {})
+    found = trained(tmp_path)
+    images = job.task.prepare(job.data.selection.take(torch.arange(9).numpy()))
+    assert found.arch == arch
+    assert torch.equal(found.network(images), net(images))
+
+
+def test_averaged_weights_get_statistics_of_their_own() -> None:
+    recipe = RECIPES["smoke"].shortened(epochs=0.5)
+    job = Job(data=load("digits"), recipe=replace(recipe, average=0.9))
+    arch = find_arch("digits | 3x1 mean")
+    net = fresh(arch, job)
+    for _ in train_one(arch, net, job):
+        pass
+    before = {name: b.clone() for name, b in net.bank.named_buffers()}
+    after = dict(recalibrated(net, job).bank.named_buffers())
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_known_architecture_is_of_a_backbone_that_suits_the_images(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["train", "bireal", *SHORT]) == 0
+    key = find_arch("bireal", "digits").key
+    assert key in capsys.readouterr().out
+
+
+def test_a_supernet_is_trained(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    args = ["supernet", "groupnet", "--epochs", "0.2", "--threads", "1", "--others", "0"]
+    assert main([*args, "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "largest" in said
+    assert "smallest" in said
+    assert (tmp_path / "checkpoint.pt").exists()
+
+
+def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "trainers", "train", "groupnet-k3", "--out", str(tmp_path)]
+    started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(8)
+    while not _learning(started.pid):
+        time.sleep(0.5)
+        assert started.poll() is None
+    started.send_signal(signal.SIGINT)
+    _, said = started.communicate(timeout=60)
+    assert started.returncode == 130, said
+    assert "stopped; the same command goes on from here" in said
+    assert "Traceback" not in said
+    step = checkpoint.load(tmp_path / "checkpoint.pt")["step"]
+    assert step > 0
+    job = Job(data=load("digits"), recipe=RECIPES["smoke"], home=tmp_path)
+    arch = find_arch("groupnet-k3", "digits")
+    assert next(train_one(arch, fresh(arch, job), job)).step == step + 1
+
+
+def _learning(pid: int) -> bool:
+    """Processor seconds beyond what imports take."""
+    ticks = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11]
+    return int(ticks) / os.sysconf("SC_CLK_TCK") > 8
+
+
+@pytest.mark.parametrize(
+    ("args", "error"),
+    [
+        (["train", "groupnet-k9"], "did you mean"),
+        (["train", "bireal", "--data", "digit"], "did you mean 'digits'"),
+        (["train", "bireal", "--recipe", "smok"], "did you mean 'smoke'"),
+        (["train", "digits | 4x1 mean"], "digits has 3 blocks; the groups have 4 = 4, 1 too many"),
+        (["train", "bireal", "--device", "cuda:99"], "no device 'cuda:99' here: "),
+        (["train", "bireal", "--device", "gpu"], "no device 'gpu' here: "),
+        (["evaluate", "nowhere"], "No such file or directory: 'nowhere/result.json'"),
+        (["supernet", "groupnets"], "did you mean 'groupnet'"),
+    ],
+)
+def test_a_mistake_is_told_in_a_line(
+    args: list[str], error: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(args) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("trainers: error: ")
+    assert error in said
+
+
+def test_a_result_of_something_else_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "result.json").write_text('{"arch": "digits | 3x1 mean"}')
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert "result.json: not the result of a training" in capsys.readouterr().err
+
+
+def test_recipes_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["recipes"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"{name}: " in said for name in RECIPES)

@@ -1,0 +1,236 @@
+"""The command: train one network, train a supernet, judge a network, see the recipes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from search_spaces.backbones import BACKBONES
+from search_spaces.known import KNOWN, find_arch
+from search_spaces.spaces import SPACES, find_space
+from trainers.data.sets import DATA_SETS
+
+EXAMPLES = """examples:
+  python -m trainers recipes
+  python -m trainers train groupnet-k3 --out k3
+  python -m trainers train "resnet8 | 2x3 mean | 1x2 gate" --data fashion-mnist --data-dir data \\
+      --recipe fast --out mine
+  python -m trainers evaluate mine --data-dir data
+  python -m trainers supernet groupnet --backbone digits --recipe smoke --out super
+  python -m trainers bench step
+
+Ctrl-C ends a training at a checkpoint; the same command goes on from it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    try:
+        args.command(args)
+    except KeyboardInterrupt:
+        kept = getattr(args, "out", None)
+        how = "the same command goes on from here" if kept else "nothing is kept without --out"
+        print(f"trainers: stopped; {how}", file=sys.stderr)
+        return 130
+    except (ValueError, TypeError, OSError) as error:
+        print(f"trainers: error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    plain = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("trainers", None, __doc__, EXAMPLES, formatter_class=plain)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    told = commands.add_parser("recipes", help="those that have names, in words")
+    told.set_defaults(command=recipes)
+    told.add_argument("--images", type=_a_count, default=50_000, help="to train on (%(default)s)")
+
+    one = commands.add_parser("train", help="one network")
+    one.set_defaults(command=train)
+    one.add_argument("arch", metavar="ARCH", help=f"a line, JSON, or one of {', '.join(KNOWN)}")
+    one.add_argument("--teacher", type=Path, metavar="DIR", help="a trained network to learn from")
+    _training(one)
+
+    every = commands.add_parser("supernet", help="all networks of a space in one")
+    every.set_defaults(command=supernet)
+    every.add_argument("space", metavar="SPACE", help=f"one of {', '.join(SPACES)}, or your own")
+    every.add_argument(
+        "--others", type=int, default=2, metavar="N", help="at random, each step (%(default)s)"
+    )
+    every.add_argument(
+        "--widening",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="of the training, in which what is drawn grows from the largest on (%(default)s)",
+    )
+    _training(every)
+
+    judged = commands.add_parser("evaluate", help="a trained network, on the test split")
+    judged.set_defaults(command=evaluate)
+    judged.add_argument("home", type=Path, metavar="DIR", help="what --out was")
+    judged.add_argument("--data-dir", type=Path, metavar="DIR", help="where the images are")
+
+    timed = commands.add_parser("bench", help="how long a step of a supernet takes, and in what")
+    timed.set_defaults(command=bench)
+    timed.add_argument("what", choices=("step", "memory"))
+    timed.add_argument("--backbone", default="resnet20", metavar="NAME", help="(%(default)s)")
+    timed.add_argument("--batch", type=_a_count, default=128, help="(%(default)s)")
+    timed.add_argument("--rounds", type=_a_count, default=3, help="(%(default)s)")
+    timed.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
+    return parser
+
+
+def _training(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--backbone", metavar="NAME", help=f"one of {', '.join(BACKBONES)}")
+    parser.add_argument(
+        "--data", default="digits", metavar="NAME", help=f"one of {', '.join(DATA_SETS)}, your own"
+    )
+    parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where its files are")
+    parser.add_argument("--recipe", default="smoke", metavar="NAME", help="(%(default)s)")
+    parser.add_argument("--epochs", type=float, metavar="N", help="another length, as proportioned")
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+    parser.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
+    parser.add_argument("--device", default="cpu", metavar="NAME", help="or cuda (%(default)s)")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "bf16"),
+        default="float32",
+        help="bf16 pays where the machine multiplies it: GPUs, CPUs with AMX (%(default)s)",
+    )
+    parser.add_argument("--out", type=Path, metavar="DIR", help="keep it, and go on from it")
+
+
+def _a_count(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def recipes(args: argparse.Namespace) -> None:
+    from trainers.recipes import RECIPES, describe
+
+    for recipe in RECIPES.values():
+        print(describe(recipe, args.images))
+
+
+def _job(args: argparse.Namespace) -> Any:
+    """Torch takes a second to import, so only what trains does."""
+    import torch
+
+    from trainers.data.sets import load
+    from trainers.job import Job, device
+    from trainers.recipes import describe, find_recipe
+    from trainers.train import Precision
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    recipe = find_recipe(args.recipe)
+    if args.epochs:
+        recipe = recipe.shortened(epochs=args.epochs)
+    data = load(args.data, args.data_dir, seed=args.seed)
+    print(describe(recipe, len(data.train)))
+    precision = Precision(args.precision)
+    where = device(args.device)
+    return Job(
+        data=data,
+        recipe=recipe,
+        seed=args.seed,
+        home=args.out,
+        device=where,
+        precision=precision,
+    )
+
+
+def train(args: argparse.Namespace) -> None:
+    from trainers.job import fresh, kept, train_one, trained, usual_backbone
+    from trainers.score import score
+
+    usual = usual_backbone(args.data) if args.arch in KNOWN else None
+    arch = find_arch(args.arch, args.backbone or usual)
+    job = _job(args)
+    net = fresh(arch, job)
+    teacher = None if args.teacher is None else trained(args.teacher).network.to(job.device)
+    seconds = _watched(train_one(arch, net, job, teacher))
+    found = score(net, job.task, job.data.selection, device=job.device)
+    print(f"{arch.key}  selection {job.task.metric} {found.share:.2%} of {found.count:,} images")
+    if args.out is not None:
+        kept(args.out, arch, net, job, {"selection": asdict(found), "seconds": seconds})
+        print(f"python -m trainers evaluate {args.out}")
+
+
+def supernet(args: argparse.Namespace) -> None:
+    from trainers.job import candidate, fitted, new_supernet, train_supernet, usual_backbone
+    from trainers.sandwich import Sampling
+
+    space = find_space(args.space, args.backbone or usual_backbone(args.data))
+    job = _job(args)
+    space = replace(space, backbone=fitted(space.backbone, job.data))
+    net, drawn = new_supernet(space, job, Sampling(others=args.others, widening=args.widening))
+    _watched(train_supernet(net, drawn, job))
+    for what, arch in (("largest", drawn.largest), ("smallest", drawn.smallest)):
+        found = candidate(net, arch, job, job.data.selection)
+        print(f"{what:9} {arch.key}  selection {job.task.metric} {found.share:.2%}")
+
+
+def _watched(steps: Generator[Any]) -> float:
+    """A line that moves on a terminal, and one in a while elsewhere. Returns the seconds."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import TimeRemainingColumn as Left
+
+    from trainers.stop import asked_to_stop
+
+    console, started, said = Console(stderr=True), time.monotonic(), time.monotonic()
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), Left())
+    with asked_to_stop() as asked, Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=None)
+        for n, at in enumerate(steps, 1):
+            what = f"{at.stage} {at.step:,}/{at.steps:,} loss {at.loss:.3f} rate {at.rate:.2g}"
+            bar.update(task, description=what, completed=at.step, total=at.steps)
+            if not console.is_terminal and time.monotonic() - said > 30:
+                said = time.monotonic()
+                left = (said - started) / n * (at.steps - at.step)
+                print(f"{what}, {left:.0f} s left", file=sys.stderr)
+            if asked():
+                steps.close()  # writes a checkpoint
+                raise KeyboardInterrupt
+    return time.monotonic() - started
+
+
+def evaluate(args: argparse.Namespace) -> None:
+    from trainers.data.sets import load_test
+    from trainers.job import trained
+    from trainers.score import score
+
+    found = trained(args.home)
+    test = load_test(found.data, args.data_dir)
+    result = score(found.network, found.task, test.images)
+    print(
+        f"{found.arch.key}  test {found.task.metric} {result.share:.2%} of {result.count:,} images"
+    )
+    file = args.home / "result.json"
+    file.write_text(json.dumps({**found.result, "test": asdict(result)}, indent=1) + "\n")
+
+
+def bench(args: argparse.Namespace) -> None:
+    import torch
+
+    from trainers import bench as benches
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    run = {"step": benches.step, "memory": benches.memory}[args.what]
+    for line in run(find_space("groupnet", args.backbone), args.batch, args.rounds):
+        print(line, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""A training, put together: what is learnt, from which images, by which recipe, kept where."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from search_spaces.arch import Arch
+from search_spaces.backbone import Backbone
+from search_spaces.backbones import find_backbone
+from search_spaces.space import Space
+from search_spaces.text import parse, to_text
+from trainers.binarize import binarizer
+from trainers.calibrate import calibrate, calibration_set
+from trainers.checkpoint import load_weights, save_weights
+from trainers.checkpoint import replace as write
+from trainers.data.images import Images
+from trainers.data.sets import DataSet
+from trainers.network import Network, network
+from trainers.objective import Single
+from trainers.recipe import Recipe, from_json, to_json
+from trainers.sandwich import Drawn, Sampling, Sandwich
+from trainers.score import Score, score
+from trainers.state import Keep
+from trainers.supernet import Supernet
+from trainers.task import Classification, Task
+from trainers.train import Precision, Progress, train
+
+CPU = torch.device("cpu")
+CALIBRATED_ON = 2_000  # training images, unless there are fewer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What every training of one data set by one recipe shares. `home`: None keeps nothing."""
+
+    data: DataSet
+    recipe: Recipe
+    seed: int = 0
+    home: Path | None = None
+    device: torch.device = CPU
+    precision: Precision = Precision.FLOAT32
+
+    @property
+    def task(self) -> Task:
+        return Classification(self.data.mean, self.data.std)
+
+    def keep(self, what: str) -> Keep:
+        of = {"what": what, "data": f"{self.data.name} ({self.data.digest})"}
+        file = None if self.home is None else self.home / "checkpoint.pt"
+        return Keep(seed=self.seed, of=of, file=file)
+
+
+def usual_backbone(data: str) -> str:
+    """What a known architecture is of, where nobody says."""
+    return {"digits": "digits", "mnist": "resnet8", "fashion-mnist": "resnet8"}.get(
+        data, "resnet20"
+    )
+
+
+def fitted(backbone: Backbone, data: DataSet) -> Backbone:
+    """The backbone for images and classes of this data set."""
+    height, width, channels = data.train.shape
+    classes = len(data.classes)
+    return replace(backbone, height=height, width=width, channels=channels, classes=classes)
+
+
+def fresh(arch: Arch, job: Job) -> Network:
+    backbone = fitted(find_backbone(arch.backbone), job.data)
+    net = network(arch, backbone, binarizer(job.recipe.binarizer), seed=job.seed)
+    return net.to(job.device)
+
+
+def train_one(
+    arch: Arch, net: Network, job: Job, teacher: Network | None = None
+) -> Generator[Progress]:
+    """`net` in place; with an average of weights, its norms are calibrated to that at the end."""
+    objective = Single(net, job.task, job.recipe, teacher)
+    yield from train(
+        objective, job.task, job.data.train, job.recipe, job.keep(arch.key), job.precision
+    )
+    if job.recipe.average:
+        recalibrated(net, job)
+
+
+def recalibrated(net: Network, job: Job) -> Network:
+    """With statistics of a fixed set of training images."""
+    count = min(CALIBRATED_ON, len(job.data.train))
+    chosen = calibration_set(len(job.data.train), count, job.seed)
+    parts = (job.data.train.take(chosen[n : n + 250]) for n in range(0, count, 250))
+    return calibrate(net, (job.task.prepare(part).to(job.device) for part in parts))
+
+
+def kept(home: Path, arch: Arch, net: Network, job: Job, scores: dict[str, object]) -> None:
+    """The network with what is needed to have it again, and what it scored."""
+    result = {
+        "arch": to_text(arch),
+        "key": arch.key,
+        "data": {
+            "name": job.data.name,
+            "digest": job.data.digest,
+            "shape": job.data.train.shape,
+            "classes": job.data.classes,
+            "mean": job.data.mean,
+            "std": job.data.std,
+        },
+        "recipe": json.loads(to_json(job.recipe)),
+        "seed": job.seed,
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        **scores,
+    }
+    save_weights(home / "model.safetensors", net, {"arch": to_text(arch)})
+    write(home / "result.json", [json.dumps(result, indent=1).encode() + b"\n"])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trained:
+    arch: Arch
+    network: Network
+    task: Task
+    data: str
+    result: dict[str, Any]
+
+
+def trained(home: Path) -> Trained:
+    """What `kept` kept."""
+    file = home / "result.json"
+    try:
+        result = json.loads(file.read_text())
+        arch, data = parse(result["arch"]), result["data"]
+        height, width, channels = data["shape"]
+        sizes = {"height": height, "width": width, "channels": channels}
+        backbone = replace(find_backbone(arch.backbone), **sizes, classes=len(data["classes"]))
+        recipe = from_json(json.dumps(result["recipe"]))
+        task = Classification(tuple(data["mean"]), tuple(data["std"]))
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise ValueError(f"{file}: not the result of a training: {error!r}") from error
+    net = network(arch, backbone, binarizer(recipe.binarizer))
+    load_weights(home / "model.safetensors", net)
+    return Trained(arch, net, task, data["name"], result)
+
+
+def new_supernet(space: Space, job: Job, sampling: Sampling) -> tuple[Supernet, Drawn]:
+    steps = job.recipe.steps(len(job.data.train))
+    net = Supernet(space, binarizer(job.recipe.binarizer), seed=job.seed)
+    return net.to(job.device), Drawn(space, sampling, steps, job.seed)
+
+
+def train_supernet(
+    net: Supernet, drawn: Drawn, job: Job, teacher: Network | None = None
+) -> Generator[Progress]:
+    objective = Sandwich(net, job.task, job.recipe, drawn, teacher)
+    what = f"{net.space.name} on {net.space.backbone.name}, {drawn.sampling}"
+    yield from train(objective, job.task, job.data.train, job.recipe, job.keep(what), job.precision)
+
+
+def candidate(supernet: Supernet, arch: Arch, job: Job, images: Images) -> Score:
+    """What an architecture is worth, with the weights of the supernet and statistics of its own."""
+    net = recalibrated(supernet.extract(arch, copied=False), job)
+    return score(net, job.task, images, device=job.device)
+
+
+def device(name: str) -> torch.device:
+    """The one that was asked for, or an error that says what is missing."""
+    try:
+        found = torch.device(name)
+        torch.zeros(1, device=found)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"no device {name!r} here: {str(error).splitlines()[0]}") from error
+    return found
