@@ -17,7 +17,7 @@ class Extremes(NamedTuple):
 
 
 def extremes(space: Space) -> Extremes:
-    """By operations, then bits of weights, then constants: choosing axis by axis until no choice helps any more."""
+    """By operations, bits of weights, constants: axis by axis, until no choice helps any more."""
     costs: dict[Arch, Cost] = {}
 
     def size(genome: Genome) -> tuple[float, int, int]:

@@ -55,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
     one = commands.add_parser("train", help="one network")
     one.set_defaults(command=train)
     one.add_argument("arch", metavar="ARCH", help=f"a line, JSON, or one of {', '.join(KNOWN)}")
-    one.add_argument("--teacher", type=Path, metavar="DIR", help="a trained network to learn from")
     _training(one)
 
     every = commands.add_parser("supernet", help="all networks of a space in one")
@@ -98,6 +97,9 @@ def _training(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=float, metavar="N", help="another length, as proportioned")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     parser.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
+    parser.add_argument(
+        "--teacher", type=Path, metavar="DIR", help="a trained network, for recipes that distil"
+    )
     parser.add_argument("--device", default="cpu", metavar="NAME", help="or cuda (%(default)s)")
     parser.add_argument(
         "--precision",
@@ -167,14 +169,22 @@ def train(args: argparse.Namespace) -> None:
 
 
 def supernet(args: argparse.Namespace) -> None:
-    from trainers.job import candidate, fitted, new_supernet, train_supernet, usual_backbone
+    from trainers.job import (
+        candidate,
+        fitted,
+        new_supernet,
+        train_supernet,
+        trained,
+        usual_backbone,
+    )
     from trainers.sandwich import Sampling
 
     space = find_space(args.space, args.backbone or usual_backbone(args.data))
     job = _job(args)
     space = replace(space, backbone=fitted(space.backbone, job.data))
     net, drawn = new_supernet(space, job, Sampling(others=args.others, widening=args.widening))
-    _watched(train_supernet(net, drawn, job))
+    teacher = None if args.teacher is None else trained(args.teacher).network.to(job.device)
+    _watched(train_supernet(net, drawn, job, teacher))
     for what, arch in (("largest", drawn.largest), ("smallest", drawn.smallest)):
         found = candidate(net, arch, job, job.data.selection)
         print(f"{what:9} {arch.key}  selection {job.task.metric} {found.share:.2%}")

@@ -40,12 +40,7 @@ class Single:
     teacher: Network | None = None
 
     def __post_init__(self) -> None:
-        if (self.teacher is not None) != (self.recipe.distillation > 0):
-            got = "none" if self.teacher is None else "one"
-            raise ValueError(
-                f"recipe {self.recipe.name!r} takes {self.recipe.distillation:.0%} of its loss "
-                f"from a teacher; got {got}"
-            )
+        as_the_recipe_says(self.recipe, self.teacher)
 
     def learn(self, images: Tensor, labels: Tensor, mode: Mode, step: int) -> float:
         outputs = self.module(images, mode)
@@ -59,3 +54,13 @@ class Single:
             loss = loss + share * self.task.distilled(outputs, wanted, self.recipe.temperature)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
+
+
+def as_the_recipe_says(recipe: Recipe, teacher: Network | None) -> None:
+    """A teacher nobody listens to is a mistake, and so is listening to none."""
+    if (teacher is not None) != (recipe.distillation > 0):
+        got = "none" if teacher is None else "one"
+        raise ValueError(
+            f"recipe {recipe.name!r} takes {recipe.distillation:.0%} of its loss "
+            f"from a teacher; got {got}"
+        )

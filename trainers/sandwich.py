@@ -19,6 +19,7 @@ from search_spaces.planner import plan
 from search_spaces.space import Space
 from trainers.mode import ANSWER, Mode
 from trainers.network import Network
+from trainers.objective import as_the_recipe_says
 from trainers.recipe import Recipe
 from trainers.seeds import derived
 from trainers.supernet import Supernet
@@ -91,6 +92,7 @@ class Sandwich:
         drawn: Drawn,
         teacher: Network | None = None,
     ) -> None:
+        as_the_recipe_says(recipe, teacher)
         self.module: nn.Module = supernet
         self.supernet, self.task, self.recipe = supernet, task, recipe
         self.drawn, self.teacher = drawn, teacher

@@ -141,8 +141,16 @@ def test_a_teacher_takes_its_share_of_the_loss_of_the_largest() -> None:
     outputs = step.supernet(images, step.drawn.largest, Mode(statistics=0.0))
     distance = TASK.distilled(outputs, teacher(images), 1.0)
     labelled = TASK.loss(outputs, labels, 0.0)
-    wanted = alone + float(distance - labelled) / len(step.drawn(0))
+    wanted = alone + (distance - labelled).item() / len(step.drawn(0))
     assert taught.learn(images, labels, LEARN, 0) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_a_teacher_nobody_listens_to_is_an_error() -> None:
+    step, teacher = sandwich(), network(known("real", DIGITS))
+    with pytest.raises(ValueError, match="'fast' takes 0% of its loss from a teacher; got one"):
+        Sandwich(step.supernet, TASK, RECIPES["fast"], step.drawn, teacher)
+    with pytest.raises(ValueError, match="'reactnet' takes 100% .*; got none"):
+        Sandwich(step.supernet, TASK, RECIPES["reactnet"], step.drawn)
 
 
 def test_the_running_statistics_of_a_supernet_stay_where_they_are() -> None:
