@@ -149,7 +149,7 @@ def test_a_teacher_nobody_listens_to_is_an_error() -> None:
     step, teacher = sandwich(), network(known("real", DIGITS))
     with pytest.raises(ValueError, match="'fast' takes 0% of its loss from a teacher; got one"):
         Sandwich(step.supernet, TASK, RECIPES["fast"], step.drawn, teacher)
-    with pytest.raises(ValueError, match="'reactnet' takes 100% .*; got none"):
+    with pytest.raises(ValueError, match=r"'reactnet' takes 100% .*; got none"):
         Sandwich(step.supernet, TASK, RECIPES["reactnet"], step.drawn)
 
 
