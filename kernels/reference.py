@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.binary import Constants
-from kernels.ops import BinaryConv, Curve, Residual
+from kernels.ops import Affine, BinaryConv, Curve, RealConv, Residual
 
 Signs = NDArray[np.int8]
 Floats = NDArray[np.float32]
@@ -53,14 +53,17 @@ def bend(y: Floats, slope: Floats | np.float32) -> Floats:
 
 
 def epilogue(
-    op: BinaryConv, d: NDArray[np.int32], c: Constants, residual: Floats | None = None
+    op: BinaryConv | RealConv | Affine,
+    d: NDArray[np.int32] | Floats,
+    c: Constants,
+    residual: Floats | None = None,
 ) -> Floats:
-    """From dot products to float32, (sets, batch, height, width, filters): a rounding a step."""
+    """From sums to float32, (sets, batch, height, width, filters): a rounding a step."""
     after = op.after
     total: Floats | None = None
     every = []
-    for pair in range(op.pairs):
-        y = d[pair].astype(np.float32)
+    for pair, sums in enumerate(d):
+        y = sums.astype(np.float32)
         if after.inner != Curve.NONE:
             relu = after.inner == Curve.RELU
             y = bend(y, np.float32(0) if relu else _given(c.slope)[pair])

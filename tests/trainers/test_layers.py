@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 import torch
@@ -12,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kernels import bits, reference
+from kernels import bits, real_reference, reference
 from kernels.ops import (
     BinaryConv,
     BinaryLinear,
@@ -127,74 +125,51 @@ def floats(*shape: int, seed: int = 0) -> NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("groups", [1, 4])
-def test_a_real_convolution_is_padded_with_0_and_the_same_for_each_map(groups: int) -> None:
+def test_a_real_convolution_is_the_reference(groups: int) -> None:
     op = RealConv(
         height=6, width=5, channels=4, filters=8, stride=2, padding=1, groups=groups, inputs=2
     )
     x, w = floats(2, 3, 6, 5, 4), floats(8, 3, 3, 4 // groups, seed=1)
-    padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1), (0, 0)])
-    wanted = np.zeros((2, 3, op.out_height, op.out_width, 8), np.float64)
-    each, to = 4 // groups, 8 // groups
-    for row, column, f in product(range(op.out_height), range(op.out_width), range(8)):
-        first = f // to * each
-        field = padded[:, :, 2 * row : 2 * row + 3, 2 * column : 2 * column + 3]
-        taken = field[..., first : first + each]
-        wanted[:, :, row, column, f] = (taken * w[f]).sum((2, 3, 4))
     got = array(layers.real_conv(op, maps(x), torch.from_numpy(w)))
-    np.testing.assert_allclose(got, wanted, atol=1e-5)
+    np.testing.assert_allclose(got, real_reference.real_conv(op, x, w), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", list(Pooling))
-def test_what_lies_over_the_border_is_left_out_of_a_pooling(kind: Pooling) -> None:
-    op = Pool(kind=kind, height=5, width=7, channels=3, kernel=3, stride=2, padding=1, sets=2)
+@pytest.mark.parametrize("padding", [0, 1])
+def test_a_pooling_is_the_reference(kind: Pooling, padding: int) -> None:
+    op = Pool(kind=kind, height=5, width=7, channels=3, kernel=3, stride=2, padding=padding, sets=2)
     x = floats(2, 2, 5, 7, 3)
-    wanted = np.empty((2, 2, op.out_height, op.out_width, 3), np.float32)
-    for row, column in product(range(op.out_height), range(op.out_width)):
-        top, left = 2 * row - 1, 2 * column - 1
-        field = x[:, :, max(top, 0) : top + 3, max(left, 0) : left + 3]
-        take = field.max if kind is Pooling.MAX else field.mean
-        wanted[:, :, row, column] = take(axis=(2, 3))
+    wanted = real_reference.pool(op, x)
     np.testing.assert_allclose(array(layers.pool(op, maps(x))), wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_a_global_pooling_is_the_mean_of_each_map() -> None:
-    x = floats(2, 3, 4, 5, 6)
-    got = layers.global_pool(GlobalPool(height=4, width=5, channels=6, sets=2), maps(x))
-    wanted = x.mean((2, 3), keepdims=True)
-    np.testing.assert_allclose(array(got), wanted, rtol=1e-5, atol=1e-6)
+def test_a_global_pooling_is_the_reference() -> None:
+    op, x = GlobalPool(height=4, width=5, channels=6, sets=2), floats(2, 3, 4, 5, 6)
+    got = array(layers.global_pool(op, maps(x)))
+    np.testing.assert_allclose(got, real_reference.global_pool(op, x), rtol=1e-5, atol=1e-6)
 
 
-def a_mix(kind: Blend, inputs: int, outputs: int = 1) -> Mix:
-    return Mix(kind=kind, height=2, width=2, channels=3, inputs=inputs, outputs=outputs)
-
-
-def test_a_mean_and_a_sum_with_lambdas_are_one_map() -> None:
+@pytest.mark.parametrize("summed", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "outputs"),
+    [
+        (Blend.MEAN, 1),
+        (Blend.LAMBDA, 1),
+        (Blend.GATE, 2),
+        (Blend.GATE, 3),
+        (Blend.GATE, 5),
+        (Blend.ROUTE, 2),
+    ],
+)
+def test_a_mix_is_the_reference_to_the_last_bit(kind: Blend, outputs: int, summed: bool) -> None:
+    op = Mix(kind=kind, height=2, width=2, channels=3, inputs=3, outputs=outputs)
     b = floats(3, 2, 2, 2, 3)
-    w = np.array([0.5, -1, 2], np.float32)
-    (mean,) = layers.mix(a_mix(Blend.MEAN, 3), maps(b), blend=None, sums=None)
-    (total,) = layers.mix(a_mix(Blend.LAMBDA, 3), maps(b), blend=None, sums=torch.from_numpy(w))
-    np.testing.assert_allclose(array([mean])[0], b.mean(0), atol=1e-6)
-    np.testing.assert_allclose(array([total])[0], np.tensordot(w, b, 1), atol=1e-6)
-
-
-@pytest.mark.parametrize("outputs", [2, 3, 5])
-def test_a_gate_mixes_each_branch_with_the_aggregate(outputs: int) -> None:
-    """More outputs than branches: those have no branch of their number, and get the aggregate."""
-    b, c = floats(3, 2, 2, 2, 3), np.array([0.25, 0.5, 1][:outputs], np.float32)
-    op = a_mix(Blend.GATE, 3, outputs)
-    got = array(layers.mix(op, maps(b), blend=torch.from_numpy(c), sums=None))
-    assert len(got) == outputs
-    a = b.mean(0)
-    for i in range(outputs):
-        wanted = c[i] * b[i] + (1 - c[i]) * a if i < 3 else a
-        np.testing.assert_allclose(got[i], wanted, atol=1e-6)
-
-
-def test_a_route_is_a_matrix_of_branches() -> None:
-    b, m = floats(3, 2, 2, 2, 3), floats(2, 3, seed=1)
-    op = a_mix(Blend.ROUTE, 3, 2)
-    got = array(layers.mix(op, maps(b), blend=torch.from_numpy(m), sums=None))
-    np.testing.assert_allclose(got, np.tensordot(m, b, 1), atol=1e-6)
+    sums = floats(3, seed=2) if summed or kind is Blend.LAMBDA else None
+    shape = {Blend.GATE: (min(outputs, 3),), Blend.ROUTE: (outputs, 3)}.get(kind)
+    blend = None if shape is None else floats(*shape, seed=1)
+    given = [None if v is None else torch.from_numpy(v) for v in (blend, sums)]
+    got = array(layers.mix(op, maps(b), blend=given[0], sums=given[1]))
+    np.testing.assert_array_equal(got, real_reference.mix(op, b, blend=blend, sums=sums))
 
 
 def test_mixing_leaves_the_branches_as_they_were() -> None:
@@ -202,43 +177,42 @@ def test_mixing_leaves_the_branches_as_they_were() -> None:
     branches = maps(floats(3, 2, 2, 2, 3))
     before = [b.clone() for b in branches]
     for kind, outputs in ((Blend.MEAN, 1), (Blend.GATE, 3), (Blend.ROUTE, 3)):
+        op = Mix(kind=kind, height=2, width=2, channels=3, inputs=3, outputs=outputs)
         blend = {Blend.GATE: torch.rand(3), Blend.ROUTE: torch.rand(3, 3)}.get(kind)
-        layers.mix(a_mix(kind, 3, outputs), branches, blend=blend, sums=None)
+        layers.mix(op, branches, blend=blend, sums=None)
     assert all(torch.equal(a, b) for a, b in zip(branches, before, strict=True))
 
 
 @pytest.mark.parametrize(("height", "out"), [(6, 3), (5, 3), (4, 4), (3, 7)])
 @pytest.mark.parametrize("filters", [4, 7, 3])
-def test_a_skip_is_the_average_of_stretches_with_channels_in_turn(
-    height: int, out: int, filters: int
-) -> None:
-    op = Skip(height=height, width=4, channels=4, out_height=out, out_width=2, filters=filters)
+@pytest.mark.parametrize("onto", [0, 3])
+def test_a_skip_is_the_reference(height: int, out: int, filters: int, onto: int) -> None:
+    op = Skip(
+        height=height,
+        width=4,
+        channels=4,
+        out_height=out,
+        out_width=2,
+        filters=filters,
+        onto=onto,
+    )
     x = floats(1, 2, height, 4, 4)
-    wanted = np.empty((2, out, 2, filters), np.float32)
-    for i, j, f in product(range(out), range(2), range(filters)):
-        rows = slice(i * height // out, -(-(i + 1) * height // out))
-        wanted[:, i, j, f] = x[0, :, rows, 2 * j : 2 * j + 2, f % 4].mean((1, 2))
-    np.testing.assert_allclose(array(layers.skip(op, maps(x), None))[0], wanted, atol=1e-6)
+    others = floats(onto, 2, out, 2, filters, seed=1) if onto else None
+    got = array(layers.skip(op, maps(x), None if others is None else maps(others)))
+    np.testing.assert_allclose(got, real_reference.skip(op, x, others), atol=1e-6)
 
 
-def test_a_skip_onto_maps_is_added_to_each() -> None:
-    op = Skip(height=4, width=4, channels=2, out_height=2, out_width=2, filters=2, onto=3)
-    x, onto = floats(1, 2, 4, 4, 2), floats(3, 2, 2, 2, 2, seed=1)
-    got = array(layers.skip(op, maps(x), maps(onto)))
-    small = x[0].reshape(2, 2, 2, 2, 2, 2).mean((2, 4))
-    np.testing.assert_allclose(got, onto + small, atol=1e-6)
-
-
-def test_a_resize_goes_between_the_centres_of_pixels() -> None:
-    op = Resize(height=2, width=1, channels=1, out_height=4, out_width=1)
-    x = np.array([0.0, 4.0], np.float32).reshape(1, 1, 2, 1, 1)
-    got = array(layers.resize(op, maps(x))).flatten()
-    np.testing.assert_allclose(got, [0, 1, 3, 4])
+@pytest.mark.parametrize(("height", "out"), [(2, 4), (5, 3), (4, 4), (1, 3)])
+def test_a_resize_is_the_reference(height: int, out: int) -> None:
+    op = Resize(height=height, width=3, channels=2, out_height=out, out_width=7, sets=2)
+    x = floats(2, 2, height, 3, 2)
+    got = array(layers.resize(op, maps(x)))
+    np.testing.assert_allclose(got, real_reference.resize(op, x), atol=1e-6)
 
 
 def test_a_linear_map_reads_pixels_in_the_order_of_the_kernels() -> None:
     x, w, bias = floats(1, 2, 2, 3, 4), floats(5, 24, seed=1), floats(5, seed=2)
     op = Linear(channels=24, filters=5)
     got = layers.linear(op, maps(x)[0], torch.from_numpy(w), torch.from_numpy(bias))
-    wanted = x[0].reshape(2, 24) @ w.T + bias
+    wanted = real_reference.linear(op, x[0].reshape(2, 24), w, bias)
     np.testing.assert_allclose(got[:, :, 0, 0].numpy(), wanted, atol=1e-5)
