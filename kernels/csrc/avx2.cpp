@@ -61,27 +61,33 @@ inline F load_dots(const Count* row, int v, int products) {
   return _mm256_fnmadd_ps(counts, _mm256_set1_ps(2), _mm256_set1_ps(static_cast<float>(products)));
 }
 
-// 16 counts at a time: c > limit where the larger of c and limit + 1 is c.
+// 16 counts at a time: c > limit where the larger of c and limit + 1 is c. Packing two vectors of
+// limits gives the order of a row of counts.
 template <int kWidth>
 struct Limits {
-  alignas(32) uint16_t least[kWidth];
+  __m256i least[kWidth / 16];
 
   explicit Limits(const int32_t* from) {
-    for (int i = 0; i < kWidth; ++i)
-      least[i] = static_cast<uint16_t>(from[i / 16 * 16 + kOrder[i % 16]] + 1);
+    UNROLLED
+    for (int i = 0; i < kWidth / 16; ++i)
+      least[i] = _mm256_packus_epi32(above(from + 16 * i), above(from + 16 * i + 8));
   }
-  inline __m256i exceeded(const Count* counts, int at) const {
-    const __m256i c = load<__m256i>(counts + at);
-    return _mm256_cmpeq_epi16(_mm256_max_epu16(c, load<__m256i>(least + at)), c);
+  static inline __m256i above(const int32_t* from) {
+    return _mm256_add_epi32(load<__m256i>(from), _mm256_set1_epi32(1));
+  }
+  inline __m256i exceeded(const Count* counts, int i) const {
+    const __m256i c = load<__m256i>(counts + 16 * i);
+    return _mm256_cmpeq_epi16(_mm256_max_epu16(c, least[i]), c);
   }
   inline uint64_t exceeded(const Count* counts) const {
     uint64_t bits = 0;
-    for (int at = 0; at < kWidth; at += 32) {
-      const __m256i more = kWidth > 16 ? exceeded(counts, at + 16) : __m256i{};
-      const __m256i bytes = _mm256_packs_epi16(exceeded(counts, at), more);
+    UNROLLED
+    for (int i = 0; i < kWidth / 16; i += 2) {
+      const __m256i more = kWidth > 16 ? exceeded(counts, i + 1) : __m256i{};
+      const __m256i bytes = _mm256_packs_epi16(exceeded(counts, i), more);
       const __m256i in_order =
           _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-      bits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(in_order))} << at;
+      bits |= uint64_t{static_cast<uint32_t>(_mm256_movemask_epi8(in_order))} << 16 * i;
     }
     return bits;
   }
@@ -293,6 +299,93 @@ void pairs_panel(const Panel& panel) {
   }
 }
 
+// The other way round ("filters"): the lanes are pixels, 16 of them in both halves of a vector, and
+// the tables are those of weight nibbles, two filters to a table, two tables to a vector. So four
+// vectors are 16 filters, and no lane is idle where a layer has no more of them.
+template <int n>
+inline void filters_group(const uint8_t* field, const Run* runs, const uint8_t* tables,
+                         Sums (&sums)[4]) {
+  __m256i pixels[n];
+  UNROLLED
+  for (int j = 0; j < n; ++j)
+    pixels[j] = _mm256_broadcastsi128_si256(load<__m128i>(field + runs[j].offset));
+  UNROLLED
+  for (int g = 0; g < 4; ++g) {
+    __m256i x = _mm256_shuffle_epi8(load<__m256i>(tables + 32 * g), pixels[0]);
+    UNROLLED
+    for (int j = 1; j < n; ++j)
+      x = _mm256_add_epi8(
+          x, _mm256_shuffle_epi8(load<__m256i>(tables + 128 * j + 32 * g), pixels[j]));
+    add(sums[g], x);
+    asm volatile("" : "+x"(sums[g].low), "+x"(sums[g].high));  // or gcc begins all four, and spills
+  }
+}
+
+// The sums of four vectors of tables, turned into a row of counts for each pixel: three rounds in
+// which every row meets the one four further on make columns of rows. The halves stay apart.
+inline void turn(const Sums (&sums)[4], uint16_t* to, int64_t stride, bool first) {
+  __m256i rows[8], next[8];
+  UNROLLED
+  for (int g = 0; g < 4; ++g) {
+    const __m256i odd = _mm256_and_si256(sums[g].low, _mm256_set1_epi16(-256));
+    rows[2 * g] = sums[g].low;
+    rows[2 * g + 1] = _mm256_sub_epi16(sums[g].high, _mm256_srli_epi16(odd, 4));
+  }
+  UNROLLED
+  for (int round = 0; round < 3; ++round) {
+    UNROLLED
+    for (int i = 0; i < 4; ++i) {
+      next[2 * i] = _mm256_unpacklo_epi8(rows[i], rows[i + 4]);
+      next[2 * i + 1] = _mm256_unpackhi_epi8(rows[i], rows[i + 4]);
+    }
+    UNROLLED
+    for (int i = 0; i < 8; ++i) rows[i] = next[i];
+  }
+  UNROLLED
+  for (int i = 0; i < 8; ++i, to += 2 * stride) {
+    spill(_mm256_unpacklo_epi8(rows[i], __m256i{}), to, first);
+    spill(_mm256_unpackhi_epi8(rows[i], __m256i{}), to + stride, first);
+  }
+}
+
+void filters_panel(const Panel& panel) {
+  const uint8_t* weights = panel.weights;
+  for (int filter = 0; filter < panel.width; filter += 16, weights += int64_t{128} * panel.n_runs)
+    for (int unit = 0; unit < panel.count; ++unit) {
+      const uint8_t *field = panel.input + panel.units[unit], *w = weights;
+      uint16_t* to = static_cast<uint16_t*>(panel.counts) + filter;
+      to += int64_t{16} * unit * panel.width;
+      for (int r = 0, end; r < panel.n_runs; r = end) {
+        const Run* run = panel.runs + r;
+        end = panel.n_runs - r > 3 * kGroups ? r + 3 * kGroups : panel.n_runs;
+        Sums sums[4] = {};
+        int left = end - r;
+        for (; left >= 3; left -= 3, run += 3, w += 384) filters_group<3>(field, run, w, sums);
+        if (left == 2) filters_group<2>(field, run, w, sums);
+        if (left == 1) filters_group<1>(field, run, w, sums);
+        turn(sums, to, panel.width, r == 0);
+      }
+    }
+}
+
+// For each 16 filters [nibble][4][2]: the table of two of them. The first table of a vector is for
+// the first half of a row of counts, in the order that rows have.
+void filters_lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out) {
+  for (int block = 0; block < width; block += 16)
+    for (int64_t nibble = 0; nibble < 2 * bytes; ++nibble)
+      for (int pair = 0; pair < 8; ++pair, out += 16) {
+        int number = 0;
+        for (int i = 0; i < 2; ++i) {
+          const int filter = block + kOrder[pair % 2 * 8 + pair / 2 * 2 + i];
+          const uint8_t byte = filter < filters ? weights[filter * bytes + nibble / 2] : 0;
+          number |= (nibble % 2 ? byte >> 4 : byte & 15) << 4 * i;
+        }
+        __builtin_memcpy(out, kTables.of[number], 16);
+      }
+}
+
+int64_t filters_laid_out(int64_t bytes, int width) { return 16 * bytes * width; }
+
 inline __m256i wide_bytes(const uint8_t* from) {
   return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)));
 }
@@ -351,6 +444,8 @@ const Product kProducts[] = {
     {"pairs-rows", "two pixels to a look-up, read from the padded image", Form::rows, kMost, 2, 4,
      1, pairs_store, nullptr, pairs_lay_out, pairs_laid_out, nullptr, pairs_panel},
     {"pairs-patches", "two pixels to a look-up, each field copied together first", Form::patches, kMost, 2, 4, 1, pairs_store, nullptr, pairs_lay_out, pairs_laid_out, nullptr, pairs_panel},
+    {"filters-planes", "two filters to a look-up, read from planes of nibbles", Form::planes, kMost,
+     16, 2, 1, nullptr, nullptr, filters_lay_out, filters_laid_out, nullptr, filters_panel},
 };
 
 }  // namespace avx2
@@ -360,7 +455,7 @@ const Isa kAvx2 = {
     "AVX2 with FMA",
     avx2::runs_here,
     avx2::kProducts,
-    2,
+    3,
     avx2::finish,
     avx2::pack,
     avx2::limit,

@@ -33,8 +33,8 @@ struct Limits {
 #endif
 
 inline void put_bits(uint64_t bits, int channels, uint8_t* out) {
-  if (channels == 64) {
-    __builtin_memcpy(out, &bits, 8);
+  if (channels == 64 || channels == 32 || channels == 16) {
+    __builtin_memcpy(out, &bits, channels / 8);
     return;
   }
   for (int i = 0; i < channels; i += 8) *out++ = static_cast<uint8_t>(bits >> i);
@@ -58,146 +58,187 @@ void finish_dots(const Finish& given) {
   }
 }
 
-template <int kWidth>
-void finish_limits(const Finish& given) {
+template <int kWidth, bool kWhole>
+inline void finish_limits(const Finish& given) {
   const Finish f = given;
   const Limits<kWidth> limits(f.limits);
-  for (int p = 0; p < f.pixels; ++p) {
-    const Count* counts = counts_of(f, p);
-    put_bits(limits.exceeded(counts) ^ f.flips, f.channels, f.limit_bits + p * f.bits_stride);
+  uint8_t* to = f.limit_bits;
+  for (int p = 0; p < f.pixels; ++p, to += f.bits_stride)
+    put_bits(limits.exceeded(counts_of(f, p)) ^ f.flips, kWhole ? kWidth : f.channels, to);
+}
+
+template <int kWidth>
+void finish_limits(const Finish& f) {
+  if (f.channels == kWidth) {
+    finish_limits<kWidth, true>(f);
+  } else {
+    finish_limits<kWidth, false>(f);
   }
 }
 
-// The rows of a residual end where the channels end: the last ones are copied before they are read.
-inline const float* whole_row(const float* row, const Finish& f, float* room) {
-  if (f.channels == f.width) return row;
-  for (int c = 0; c < f.width; ++c) room[c] = c < f.channels ? row[c] : 0.0f;
-  return room;
-}
+constexpr int kLine = 16;  // filters that are finished together: 16 floats are a line of the cache
+constexpr int kVectors = kLine / kLanes;
 
-// The constants of kLanes filters, in registers while several pixels pass.
+// The constants of kLine filters, in registers while several pixels pass.
 template <bool kInner, bool kOuter>
 struct Steps {
-  F scale, shift, slope, before, curve, after, threshold;
+  F scale[kVectors], shift[kVectors], slope[kVectors], before[kVectors], curve[kVectors],
+      after[kVectors], threshold[kVectors];
 
-  inline Steps(const Finish& f, int v)
-      : scale(load<F>(f.scale + v)), shift(load<F>(f.shift + v)), threshold(scale) {
-    if (kInner) slope = load<F>(f.slope + v);
-    if (kOuter) before = load<F>(f.before + v), after = load<F>(f.after + v);
-    if (kOuter) curve = f.curve ? load<F>(f.curve + v) : F{} + 1.0f;
-    if (f.signs) threshold = load<F>(f.thresholds + v);
+  inline Steps(const Finish& f, int v) {
+    UNROLLED
+    for (int i = 0; i < kVectors; ++i, v += kLanes) {
+      scale[i] = threshold[i] = load<F>(f.scale + v);
+      shift[i] = load<F>(f.shift + v);
+      if (kInner) slope[i] = load<F>(f.slope + v);
+      if (kOuter) before[i] = load<F>(f.before + v), after[i] = load<F>(f.after + v);
+      if (kOuter) curve[i] = f.curve ? load<F>(f.curve + v) : F{} + 1.0f;
+      if (f.signs) threshold[i] = load<F>(f.thresholds + v);
+    }
   }
 
   // What each pair has for itself.
-  inline F one_pair(F y) const {
-    if (kInner) y = bend(y, slope);
-    y = y * scale;
-    return y + shift;
+  inline F one_pair(F y, int i) const {
+    if (kInner) y = bend(y, slope[i]);
+    y = y * scale[i];
+    return y + shift[i];
   }
 
   // What is done once all pairs are in y.
-  inline F outer(F y) const {
+  inline F outer(F y, int i) const {
     if (!kOuter) return y;
-    y = y + before;
-    y = bend(y, curve);
-    return y + after;
+    y = y + before[i];
+    y = bend(y, curve[i]);
+    return y + after[i];
   }
 };
 
-// The first sign is taken while y is in a register, further ones from `row`.
-inline void put_signs(const Finish& f, int p, uint64_t bits, const float* row) {
-  put_bits(bits, f.channels, f.bits + p * f.bits_stride);
+// The rows of a map end where the channels end: the last of them are copied before they are read.
+template <int kChannels>
+inline const float* whole_line(const float* row, int channels, float* room) {
+  if (kChannels == kLine) return row;
+  for (int c = 0; c < kLine; ++c) room[c] = c < channels ? row[c] : 0.0f;
+  return room;
+}
+
+template <int kChannels>
+inline void put_line(uint32_t bits, int channels, uint8_t* out) {
+  __builtin_memcpy(out, &bits, kChannels == kLine || channels > 8 ? 2 : 1);
+}
+
+// The signs after the first one.
+__attribute__((noinline)) void more_signs(const Finish& f, int v, int channels, uint8_t* to,
+                                          const float* y) {
   for (int s = 1; s < f.signs; ++s) {
-    const float* thresholds = f.thresholds + s * f.thresholds_stride;
-    bits = 0;
-    for (int v = 0; v < f.width; v += kLanes)
-      bits |= uint64_t{less(load<F>(row + v), load<F>(thresholds + v))} << v;
-    put_bits(bits, f.channels, f.bits + p * f.bits_stride + s * f.sign_stride);
+    const float* thresholds = f.thresholds + s * f.thresholds_stride + v;
+    uint32_t bits = 0;
+    for (int i = 0; i < kLine; i += kLanes)
+      bits |= less(load<F>(y + i), load<F>(thresholds + i)) << i;
+    put_line<0>(bits, channels, to + s * f.sign_stride);
   }
 }
 
-// Some pixels from p on, side by side: they share the loads of the constants.
-template <int kPixels, int kWidth, bool kInner, bool kEach, bool kOne, bool kOuter, bool kSum>
-inline void finish_some(const Finish& f, int p) {
-  const bool whole = f.channels == kWidth, direct = f.floats && whole;
-  alignas(64) float room[kPixels][kWidth], more[kPixels][kWidth], rows[kPixels][kWidth];
-  const Count* counts[kPixels];
-  const float *each[kPixels], *one[kPixels];
-  float *sum[kPixels], *to[kPixels];
-  uint64_t bits[kPixels] = {};
-  for (int i = 0; i < kPixels; ++i) {
-    const int64_t q = p + i;
-    counts[i] = counts_of(f, p + i);
-    if (kEach) each[i] = whole_row(f.each + q * f.each_stride, f, room[i]);
-    if (kOne) one[i] = whole_row(f.one + q * f.one_stride, f, more[i]);
-    if (kSum) sum[i] = f.sum + q * kWidth;
-    to[i] = direct ? f.floats + q * f.floats_stride : rows[i];
-  }
-  UNROLLED
-  for (int v = 0; v < kWidth; v += kLanes) {
-    const Steps<kInner, kOuter> steps(f, v);
+// The filters v .. v + kLine (or the `channels` of them that there are) of the pixels p .. end.
+template <int kChannels, bool kInner, bool kEach, bool kOne, bool kOuter, bool kSum>
+inline void finish_line(const Finish& f, int v, int channels, int p, int end) {
+  const Steps<kInner, kOuter> steps(f, v);
+  const bool first = f.first, last = f.last;
+  const int signs = f.signs, products = f.products;
+  const int64_t row_counts = f.row_counts, begin = p;
+  const Count* from = static_cast<const Count*>(f.counts) + f.first_count + v;
+  const int32_t *row = f.rows + p, *row_end = f.rows + end;
+  const float *each = f.each, *one = f.one;
+  if (kEach) each += begin * f.each_stride + v;
+  if (kOne) one += begin * f.one_stride + v;
+  float* sum = kSum ? f.sum + begin * f.width + v : nullptr;
+  alignas(64) float room[kLine], more[kLine], rest[kLine], nowhere[kLine];
+  uint8_t no_bits[2];  // what is not asked for goes there, again and again: no pixel has to ask
+  const int64_t to_stride = f.floats ? f.floats_stride : 0, out_stride = signs ? f.bits_stride : 0;
+  float* to = f.floats ? f.floats + begin * to_stride + v : nowhere;
+  uint8_t* out = signs ? f.bits + begin * out_stride + v / 8 : no_bits;
+  for (; row < row_end; ++row) {
+    const Count* counts = from + *row * row_counts;
+    const float* each_line = kEach ? whole_line<kChannels>(each, channels, room) : nullptr;
+    const float* one_line = kOne ? whole_line<kChannels>(one, channels, more) : nullptr;
+    uint32_t bits = 0;
+    F y[kVectors];
     UNROLLED
-    for (int i = 0; i < kPixels; ++i) {
-      F y = steps.one_pair(load_dots(counts[i], v, f.products));
-      if (kEach) y = y + load<F>(each[i] + v) * f.each_scale;
-      if (kSum && !f.first) y = load<F>(sum[i] + v) + y;
-      if (kSum && !f.last) {
-        save(sum[i] + v, y);
+    for (int i = 0; i < kVectors; ++i) {
+      y[i] = steps.one_pair(load_dots(counts, i * kLanes, products), i);
+      if (kEach) y[i] = y[i] + load<F>(each_line + i * kLanes) * f.each_scale;
+      if (kSum && !first) y[i] = load<F>(sum + i * kLanes) + y[i];
+      if (kSum && !last) {
+        save(sum + i * kLanes, y[i]);
+        continue;
+      }
+      if (kOne) y[i] = y[i] + load<F>(one_line + i * kLanes);
+      y[i] = steps.outer(y[i], i);
+      bits |= less(y[i], steps.threshold[i]) << i * kLanes;
+    }
+    if (kEach) each += f.each_stride;
+    if (kOne) one += f.one_stride;
+    if (kSum) sum += f.width;
+    if (kSum && !last) continue;
+    float* whole = kChannels == kLine ? to : rest;
+    UNROLLED
+    for (int i = 0; i < kVectors; ++i) save(whole + i * kLanes, y[i]);
+    if (kChannels != kLine) __builtin_memcpy(to, rest, sizeof(float) * channels);
+    put_line<kChannels>(bits, channels, out);
+    if (signs > 1) {
+      UNROLLED
+      for (int i = 0; i < kVectors; ++i) save(rest + i * kLanes, y[i]);
+      more_signs(f, v, channels, out, rest);
+    }
+    to += to_stride;
+    out += out_stride;
+  }
+}
+
+template <bool... kSteps>
+void finish_floats(const Finish& given) {
+  const Finish f = given;
+  const int some = 1024 / f.width;  // pixels: the constants of a line serve a page of floats
+  for (int p = 0; p < f.pixels; p += some) {
+    const int end = p + some < f.pixels ? p + some : f.pixels;
+    for (int v = 0; v < f.channels; v += kLine) {
+      const int channels = f.channels - v;
+      if (channels >= kLine) {
+        finish_line<kLine, kSteps...>(f, v, kLine, p, end);
       } else {
-        if (kOne) y = y + load<F>(one[i] + v);
-        y = steps.outer(y);
-        save(to[i] + v, y);
-        bits[i] |= uint64_t{less(y, steps.threshold)} << v;
+        finish_line<0, kSteps...>(f, v, channels, p, end);
       }
     }
   }
-  if (kSum && !f.last) return;
-  for (int i = 0; i < kPixels; ++i) {
-    if (f.floats && !whole)
-      __builtin_memcpy(f.floats + (p + i) * f.floats_stride, to[i], sizeof(float) * f.channels);
-    if (f.signs) put_signs(f, p + i, bits[i], to[i]);
-  }
-}
-
-template <int kWidth, bool... kSteps>
-void finish_floats(const Finish& given) {
-  const Finish f = given;
-  int p = 0;
-  for (; p + 2 <= f.pixels; p += 2) finish_some<2, kWidth, kSteps...>(f, p);
-  if (p < f.pixels) finish_some<1, kWidth, kSteps...>(f, p);
 }
 
 // Picks the function that does just what is asked: its steps are known when it is compiled.
-template <int kWidth, bool... kKnown>
+template <bool... kKnown>
 void choose_floats(const Finish& f) {
   if constexpr (sizeof...(kKnown) == 5) {
-    finish_floats<kWidth, kKnown...>(f);
+    finish_floats<kKnown...>(f);
   } else {
     const bool asked[] = {f.slope != nullptr, f.each != nullptr, f.one != nullptr,
                           f.before != nullptr, f.sum != nullptr};
     if (asked[sizeof...(kKnown)]) {
-      choose_floats<kWidth, kKnown..., true>(f);
+      choose_floats<kKnown..., true>(f);
     } else {
-      choose_floats<kWidth, kKnown..., false>(f);
+      choose_floats<kKnown..., false>(f);
     }
   }
 }
 
-template <int kWidth>
-void finish_width(const Finish& f) {
+void finish(const Finish& f) {
   if (f.dots) {
     finish_dots(f);
-  } else if (f.limits) {
-    finish_limits<kWidth>(f);
+  } else if (!f.limits) {
+    choose_floats<>(f);
+  } else if (f.width == 64) {
+    finish_limits<64>(f);
+  } else if (f.width == 32) {
+    finish_limits<32>(f);
   } else {
-    choose_floats<kWidth>(f);
+    finish_limits<16>(f);
   }
-}
-
-void finish(const Finish& f) {
-  if (f.width == 64) finish_width<64>(f);
-  if (f.width == 32) finish_width<32>(f);
-  if (f.width == 16) finish_width<16>(f);
 }
 
 void pack(const float* values, int64_t pixels, int channels, const float* thresholds,

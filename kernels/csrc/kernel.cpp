@@ -92,11 +92,25 @@ Kernel::Kernel(const Shape& s, const After& a, const Isa& isa, const Product& pr
 
 void Kernel::plan_runs() {
   pixel_stored_ = shape.pixel_bytes() * product_.grow;
-  row_stored_ = (shape.width + 2 * shape.padding) * pixel_stored_;
+  const int64_t wide = shape.width + 2 * shape.padding;
+  row_stored_ = wide * pixel_stored_;
   if (product_.form == Form::patches) {
     run_bytes_ = shape.field_bytes();
     padded_run_ = field_bytes_ = round_up(run_bytes_, product_.align);
     runs_ = {{0, field_bytes_ * product_.grow}};
+    return;
+  }
+  if (product_.form == Form::planes) {
+    columns_ = round_up(wide, shape.stride) / shape.stride;
+    row_stored_ = columns_ * shape.stride * pixel_stored_;
+    pixel_stored_ = 1;
+    for (int64_t y = 0; y < shape.kernel; ++y)
+      for (int64_t x = 0; x < shape.dilation * shape.kernel; x += shape.dilation)
+        for (int64_t nibble = 0; nibble < 2 * shape.pixel_bytes(); ++nibble)
+          runs_.push_back({shape.dilation * y * row_stored_ +
+                               (nibble * shape.stride + x % shape.stride) * columns_ +
+                               x / shape.stride, 1});
+    run_bytes_ = padded_run_ = field_bytes_ = shape.field_bytes();
     return;
   }
   const int64_t together = shape.dilation == 1 ? shape.kernel : 1;  // pixels that lie side by side
@@ -128,30 +142,36 @@ void Kernel::plan_blocks() {
     first += width;
   }
   weights_.resize(weights + 64);
+  int widest = kNarrowest;
+  for (const Block& block : blocks_)
+    for (const Cut& cut : block.cuts) widest = std::max(widest, cut.width);
+  panel_pixels_ = kPanelPixels * kWidest / widest;
 }
 
 // In the padded image the units of a slice are wherever its pixels are; patches lie in a row.
 void Kernel::plan_slices() {
   if (product_.form == Form::patches) {
-    for (int i = 0; i < kPanelPixels; ++i) {
+    for (int i = 0; i < panel_pixels_; ++i) {
       units_.push_back(i * field_bytes_ * product_.grow);
       rows_.push_back(i);
     }
     return;
   }
   const int64_t wide = shape.out(shape.width), all = shape.pixels();
+  const int64_t step = product_.form == Form::planes ? 1 : shape.stride * pixel_stored_;
+  const int most = static_cast<int>(kPerPixel * panel_pixels_ / product_.unit);
   std::vector<int64_t> begins;
-  for (int64_t pixel = 0; pixel < all; pixel += kPanelPixels) {
-    const int64_t end = std::min<int64_t>(pixel + kPanelPixels, all);
+  for (int64_t pixel = 0, p = 0; pixel < all; pixel = p) {
+    const int64_t end = std::min(pixel + panel_pixels_, all);
     begins.push_back(static_cast<int64_t>(units_.size()));
     int n = 0;
-    for (int64_t p = pixel; p < end; ++n) {
+    for (; p < end && n < most; ++n) {
       const int64_t y = p / wide, x = p % wide;
-      units_.push_back(shape.stride * (y * row_stored_ + x * pixel_stored_));
+      units_.push_back(shape.stride * y * row_stored_ + x * step);
       for (int i = 0; i < product_.unit && x + i < wide && p < end; ++i, ++p)
         rows_.push_back(n * product_.unit + i);
     }
-    slices_.push_back({0, nullptr, nullptr, n, pixel, static_cast<int>(end - pixel)});
+    slices_.push_back({0, nullptr, nullptr, n, pixel, static_cast<int>(p - pixel)});
   }
   for (size_t i = 0; i < slices_.size(); ++i) {
     slices_[i].units = units_.data() + begins[i];

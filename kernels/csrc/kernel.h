@@ -113,6 +113,7 @@ class Kernel {
 
   Slice slice(int64_t index, int64_t pixels) const;
   int64_t slices(int64_t pixels) const;
+  void store_planes(const uint8_t* image, uint8_t* to) const;
   void run_rows(int64_t batch, const Buffers& buffers, int threads) const;
   void run_patches(int64_t batch, const Buffers& buffers, int threads) const;
   void compute(const Fields& fields, int64_t batch, const Buffers& buffers, int threads) const;
@@ -127,8 +128,10 @@ class Kernel {
   int64_t run_bytes_, padded_run_;    // packed bytes of a run, and as its weights are padded
   int64_t field_bytes_;               // packed bytes of a field of padded runs
   int64_t row_stored_, pixel_stored_; // stored bytes of an image row and of a pixel in it
+  int64_t columns_;                   // of planes: pixels of a row that are a stride apart
   std::vector<Run> runs_;
   std::vector<Block> blocks_;
+  int64_t panel_pixels_;              // output pixels in a panel
   int64_t padded_;                    // filters, rounded up to whole blocks
   std::vector<int64_t> units_;         // of the slices of an image; for patches, of any strip
   std::vector<int32_t> rows_;          // of the slices of an image; for patches, of any strip

@@ -14,7 +14,9 @@ namespace bnn {
 
 constexpr int kWidest = 64;         // filters in the widest block
 constexpr int kNarrowest = 16;      // every block is a multiple of this
-constexpr int kPanelPixels = 64;    // at most this many output pixels in a panel
+constexpr int kPanelPixels = 64;    // at most this many output pixels in a panel of the widest
+                                    // block, more where all blocks are narrow
+constexpr int kPerPixel = 2;        // rows of counts: a unit may reach past the end of a row
 
 // The bytes of one receptive field, as stretches that lie side by side in memory.
 struct Run {
@@ -38,6 +40,8 @@ struct Panel {
 enum class Form {
   rows,     // fields are read from the padded image
   patches,  // each field is first copied together (im2col), in panels that fit a cache
+  planes,   // each row of the padded image is cut into planes: one nibble of all of its pixels,
+            // a byte to each; those that a stride apart are neighbours. A run is one nibble
 };
 
 struct Product {
@@ -45,12 +49,13 @@ struct Product {
   const char* about;
   Form form;
   int64_t most;  // products that a count can hold
-  int unit;   // output pixels that are stored, and counted, together: 1 or 2
+  int unit;   // output pixels that are stored, and counted, together: 1 or 2, in planes 16
   int grow;   // stored bytes for one packed byte
   int align;  // the weights of a run are padded to a whole number of this many packed bytes, and so is
               // a patch; reading a run from the image, the product masks what is beyond its end
 
-  // Stores `bytes` packed bytes of one pixel, or of a unit of two, in the form that `panel` reads.
+  // Stores `bytes` packed bytes of one pixel, or of a unit of two, in the form that `panel` reads;
+  // null for planes.
   void (*store)(const uint8_t* first, const uint8_t* second, int64_t bytes, uint8_t* out);
   // After a whole patch of `bytes` stored bytes is in place; null where nothing is left to do.
   void (*seal)(uint8_t* patch, int64_t bytes);

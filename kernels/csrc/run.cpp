@@ -25,26 +25,69 @@ inline void copy(uint8_t* to, const uint8_t* from, int64_t bytes) {
   for (; bytes > 0; --bytes) *to++ = *from++;
 }
 
+// The two nibbles of every step-th byte.
+void split(const uint8_t* from, int64_t step, int64_t n, uint8_t* low, uint8_t* high) {
+  for (int64_t i = 0; i < n; ++i, from += step) low[i] = *from & 15, high[i] = *from >> 4;
+}
+
+// The same of byte b of every word: compilers make vectors of this.
+template <class Word>
+void split_words(const uint8_t* __restrict from, int64_t b, int64_t n, uint8_t* __restrict low,
+                 uint8_t* __restrict high) {
+  for (int64_t i = 0; i < n; ++i) {
+    Word word;
+    __builtin_memcpy(&word, from + i * sizeof word, sizeof word);
+    const Word byte = word >> (8 * b) & 255;
+    low[i] = byte & 15;
+    high[i] = byte >> 4;
+  }
+}
+
 }  // namespace
 
 int64_t Kernel::slices(int64_t pixels) const {
-  return (pixels + kPanelPixels - 1) / kPanelPixels;
+  if (product_.form != Form::patches) return static_cast<int64_t>(slices_.size());
+  return (pixels + panel_pixels_ - 1) / panel_pixels_;
 }
 
 Kernel::Slice Kernel::slice(int64_t index, int64_t pixels) const {
-  if (product_.form == Form::rows) return slices_[index];
-  const int64_t first = index * kPanelPixels;
-  const int n = static_cast<int>(std::min<int64_t>(kPanelPixels, pixels - first));
+  if (product_.form != Form::patches) return slices_[index];
+  const int64_t first = index * panel_pixels_;
+  const int n = static_cast<int>(std::min(panel_pixels_, pixels - first));
   const int units = (n + product_.unit - 1) / product_.unit;
   return {first / product_.unit * field_bytes_ * product_.grow, units_.data(), rows_.data(), units,
           first, n};
 }
 
 void Kernel::run(int64_t batch, const Buffers& buffers, int threads) const {
-  if (product_.form == Form::rows) {
-    run_rows(batch, buffers, threads);
-  } else {
+  if (product_.form == Form::patches) {
     run_patches(batch, buffers, threads);
+  } else {
+    run_rows(batch, buffers, threads);
+  }
+}
+
+// Cuts an image into planes, with its border.
+void Kernel::store_planes(const uint8_t* image, uint8_t* to) const {
+  std::memset(to, 0, (shape.height + 2 * shape.padding) * row_stored_);
+  const int64_t bytes = shape.pixel_bytes(), step = shape.stride * bytes;
+  const int64_t plane = shape.stride * columns_;
+  for (int64_t i = 0; i < std::min(shape.stride, shape.width); ++i) {
+    const int64_t x = i + shape.padding, n = (shape.width - i + shape.stride - 1) / shape.stride;
+    const uint8_t* from = image + i * bytes;
+    uint8_t* row = to + x % shape.stride * columns_ + x / shape.stride;
+    row += shape.padding * row_stored_;
+    for (int64_t y = 0; y < shape.height; ++y, from += shape.width * bytes, row += row_stored_)
+      for (int64_t b = 0; b < bytes; ++b) {
+        uint8_t *low = row + 2 * b * plane, *high = low + plane;
+        if (step == 2 && bytes == 2) {
+          split_words<uint16_t>(from, b, n, low, high);
+        } else if (step == 4 && bytes == 4) {
+          split_words<uint32_t>(from, b, n, low, high);
+        } else {
+          split(from + b, step, n, low, high);
+        }
+      }
   }
 }
 
@@ -55,23 +98,26 @@ void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const 
   const int64_t raw = (shape.width + 2 * shape.padding + shape.stride) * bytes;
   const bool as_it_is =  // and no run is read past its end, which may be the end of the input
       shape.padding == 0 && product_.grow == 1 && run_bytes_ == padded_run_;
-  const int64_t stored_bytes = round_up(tall * row_stored_ + product_.align, 64);
+  const int64_t stored_bytes = round_up(tall * row_stored_ + product_.align + product_.unit, 64);
   uint8_t* stored = as_it_is ? nullptr : room<0>(shape.inputs * stored_bytes);
   uint8_t* whole = room<1>(2 * raw);  // a row with its borders; its middle is written row by row
   uint8_t* above = whole + raw;       // a row of border
   std::memset(whole, 0, 2 * raw);
   for (int64_t n = 0; n < batch; ++n) {
-    for (int64_t input = 0; input < shape.inputs && !as_it_is; ++input)
-      for (int64_t y = 0; y < tall; ++y) {
-        const int64_t in = y - shape.padding;
-        const bool border = in < 0 || in >= shape.height;
-        uint8_t* from = border ? above : whole;
-        if (!border)
-          std::memcpy(whole + shape.padding * bytes,
-                      buffers.input + (input * batch + n) * image + in * row, row);
-        product_.store(from, from + shape.stride * bytes, row_stored_ / product_.grow,
-                       stored + input * stored_bytes + y * row_stored_);
+    for (int64_t input = 0; input < shape.inputs && !as_it_is; ++input) {
+      const uint8_t* from = buffers.input + (input * batch + n) * image;
+      uint8_t* to = stored + input * stored_bytes;
+      if (product_.form == Form::planes) {
+        store_planes(from, to);
+        continue;
       }
+      for (int64_t y = -shape.padding; y < tall - shape.padding; ++y, to += row_stored_) {
+        const bool border = y < 0 || y >= shape.height;
+        if (!border) std::memcpy(whole + shape.padding * bytes, from + y * row, row);
+        const uint8_t* padded = border ? above : whole;
+        product_.store(padded, padded + shape.stride * bytes, row_stored_ / product_.grow, to);
+      }
+    }
     const Fields fields = as_it_is
         ? Fields{buffers.input + n * image, batch * image, n * shape.pixels(), shape.pixels()}
         : Fields{stored, stored_bytes, n * shape.pixels(), shape.pixels()};
@@ -100,8 +146,8 @@ void Kernel::run_patches(int64_t batch, const Buffers& buffers, int threads) con
   const int64_t unit = product_.unit, unit_bytes = field_bytes_ * product_.grow;
   const int64_t fit = kCache / (unit_bytes * shape.inputs) * unit;
   const int64_t all = batch * shape.pixels();
-  const int64_t strip = std::min(round_up(all, kPanelPixels),
-                                 std::max<int64_t>(fit / kPanelPixels * kPanelPixels, kPanelPixels));
+  const int64_t strip = std::min(round_up(all, panel_pixels_),
+                                 std::max(fit / panel_pixels_ * panel_pixels_, panel_pixels_));
   const int64_t input_bytes = strip / unit * unit_bytes;
   uint8_t* stored = room<2>(shape.inputs * input_bytes);
   const int64_t out_wide = shape.out(shape.width), out_pixels = shape.pixels();
@@ -160,7 +206,7 @@ void Kernel::compute(const Fields& fields, int64_t batch, const Buffers& buffers
 
 void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice, int64_t batch,
                    const Buffers& buffers) const {
-  const int64_t counted = int64_t{2} * kPanelPixels * kWidest;
+  const int64_t counted = int64_t{kPerPixel} * kPanelPixels * kWidest;
   alignas(64) int32_t counts[counted];
   alignas(64) float sum[kPanelPixels * kWidest];
   Panel p{};

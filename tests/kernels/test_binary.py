@@ -54,6 +54,7 @@ SHAPES = [
     conv(4, 512, 64, padding=1),
     BinaryConv(height=3, width=70, channels=16, filters=16, padding=1),
     BinaryConv(height=70, width=1, channels=24, filters=70, kernel=1),
+    BinaryConv(height=70, width=3, channels=16, filters=16, padding=1),
     conv(5, 40, 10, bases=3, padding=1),
     conv(5, 64, 64, inputs=3, bases=3, own=True, padding=1),
     conv(5, 24, 24, inputs=2, bases=3, padding=1),
@@ -150,6 +151,15 @@ def test_threads_change_nothing(case: Callable[..., Any], choice: Choice, thread
     after = Epilogue(floats=True, signs=1, sum=True, residual=Residual.ONE)
     op = conv(17, 64, 80, padding=1, bases=2, after=after)
     run(case(op, batch=3), choice, threads)
+
+
+@EVERY
+def test_panels_of_a_narrow_map_meet_without_a_seam(
+    case: Callable[..., Any], choice: Choice
+) -> None:
+    """16 filters, and so many pixels that their panels, the largest, are several."""
+    after = Epilogue(floats=True, signs=2, sum=True, residual=Residual.ONE)
+    run(case(conv(21, 16, 16, padding=1, inputs=2, after=after)), choice)
 
 
 @EVERY
