@@ -12,8 +12,11 @@ from search_spaces.space import Genome, Space
 
 
 class Extremes(NamedTuple):
+    """`choices`: the genome that the largest is decoded from."""
+
     largest: Arch
     smallest: Arch
+    choices: Genome
 
 
 def extremes(space: Space) -> Extremes:
@@ -29,13 +32,14 @@ def extremes(space: Space) -> Extremes:
     def least(genome: Genome) -> tuple[float, ...]:
         return tuple(-number for number in size(genome))
 
-    return Extremes(_climbed(space, size), _climbed(space, least))
+    most, fewest = _climbed(space, size), _climbed(space, least)
+    return Extremes(space.decode(most), space.decode(fewest), most)
 
 
-def _climbed(space: Space, height: Callable[[Genome], tuple[float, ...]]) -> Arch:
+def _climbed(space: Space, height: Callable[[Genome], tuple[float, ...]]) -> Genome:
     """From the first choices and from the last: an axis may matter only where others are high."""
     starts = (tuple(0 for _ in space.axes), tuple(len(axis.choices) - 1 for axis in space.axes))
-    return space.decode(max((_top(space, start, height) for start in starts), key=height))
+    return max((_top(space, start, height) for start in starts), key=height)
 
 
 def _top(space: Space, genome: Genome, height: Callable[[Genome], tuple[float, ...]]) -> Genome:

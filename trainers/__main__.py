@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections.abc import Generator, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 from search_spaces.backbones import BACKBONES
 from search_spaces.known import KNOWN, find_arch
 from search_spaces.spaces import SPACES, find_space
+from search_spaces.text import to_text
 from trainers.data.sets import DATA_SETS
 
 EXAMPLES = """examples:
@@ -33,10 +33,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args.command(args)
     except KeyboardInterrupt:
-        kept = getattr(args, "out", None)
-        how = "the same command goes on from here" if kept else "nothing is kept without --out"
-        print(f"trainers: stopped; {how}", file=sys.stderr)
+        how = {True: "; the same command goes on from here", False: "; kept only with --out"}
+        kept = how[args.out is not None] if "out" in args else ""
+        print(f"trainers: stopped{kept}", file=sys.stderr)
         return 130
+    except RuntimeError as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        print(f"trainers: error: the device has too little memory: {error}", file=sys.stderr)
+        return 2
     except (ValueError, TypeError, OSError) as error:
         print(f"trainers: error: {error}", file=sys.stderr)
         return 2
@@ -76,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     judged.set_defaults(command=evaluate)
     judged.add_argument("home", type=Path, metavar="DIR", help="what --out was")
     judged.add_argument("--data-dir", type=Path, metavar="DIR", help="where the images are")
+    judged.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
 
     timed = commands.add_parser("bench", help="how long a step of a supernet takes, and in what")
     timed.set_defaults(command=bench)
@@ -94,7 +100,9 @@ def _training(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--data-dir", type=Path, metavar="DIR", help="where its files are")
     parser.add_argument("--recipe", default="smoke", metavar="NAME", help="(%(default)s)")
-    parser.add_argument("--epochs", type=float, metavar="N", help="another length, as proportioned")
+    parser.add_argument(
+        "--epochs", type=_a_length, metavar="N", help="another length, as proportioned"
+    )
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     parser.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
     parser.add_argument(
@@ -116,6 +124,15 @@ def _a_count(text: str) -> int:
     return int(text)
 
 
+def _a_length(text: str) -> float:
+    try:
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+
+
 def recipes(args: argparse.Namespace) -> None:
     from trainers.recipes import RECIPES, describe
 
@@ -128,14 +145,14 @@ def _job(args: argparse.Namespace) -> Any:
     import torch
 
     from trainers.data.sets import load
-    from trainers.job import Job, device
+    from trainers.job import Job, device, suited
     from trainers.recipes import describe, find_recipe
     from trainers.train import Precision
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    recipe = find_recipe(args.recipe)
-    if args.epochs:
+    recipe = suited(find_recipe(args.recipe), args.data)
+    if args.epochs is not None:
         recipe = recipe.shortened(epochs=args.epochs)
     data = load(args.data, args.data_dir, seed=args.seed)
     print(describe(recipe, len(data.train)))
@@ -152,19 +169,20 @@ def _job(args: argparse.Namespace) -> Any:
 
 
 def train(args: argparse.Namespace) -> None:
-    from trainers.job import fresh, kept, train_one, trained, usual_backbone
+    from trainers.job import fresh, kept, teacher_of, train_one, usual_backbone
     from trainers.score import score
 
     usual = usual_backbone(args.data) if args.arch in KNOWN else None
     arch = find_arch(args.arch, args.backbone or usual)
     job = _job(args)
     net = fresh(arch, job)
-    teacher = None if args.teacher is None else trained(args.teacher).network.to(job.device)
+    teacher = None if args.teacher is None else teacher_of(args.teacher, job)
     seconds = _watched(train_one(arch, net, job, teacher))
     found = score(net, job.task, job.data.selection, device=job.device)
     print(f"{arch.key}  selection {job.task.metric} {found.share:.2%} of {found.count:,} images")
     if args.out is not None:
-        kept(args.out, arch, net, job, {"selection": asdict(found), "seconds": seconds})
+        if seconds:
+            kept(args.out, arch, net, job, {"selection": asdict(found), "seconds": seconds})
         print(f"python -m trainers evaluate {args.out}")
 
 
@@ -172,9 +190,10 @@ def supernet(args: argparse.Namespace) -> None:
     from trainers.job import (
         candidate,
         fitted,
+        kept_supernet,
         new_supernet,
+        teacher_of,
         train_supernet,
-        trained,
         usual_backbone,
     )
     from trainers.sandwich import Sampling
@@ -183,15 +202,22 @@ def supernet(args: argparse.Namespace) -> None:
     job = _job(args)
     space = replace(space, backbone=fitted(space.backbone, job.data))
     net, drawn = new_supernet(space, job, Sampling(others=args.others, widening=args.widening))
-    teacher = None if args.teacher is None else trained(args.teacher).network.to(job.device)
-    _watched(train_supernet(net, drawn, job, teacher))
+    teacher = None if args.teacher is None else teacher_of(args.teacher, job)
+    seconds = _watched(train_supernet(net, drawn, job, teacher))
+    scores = {}
     for what, arch in (("largest", drawn.largest), ("smallest", drawn.smallest)):
         found = candidate(net, arch, job, job.data.selection)
+        scores[what] = {"arch": to_text(arch), **asdict(found)}
         print(f"{what:9} {arch.key}  selection {job.task.metric} {found.share:.2%}")
+    if args.out is not None and seconds:
+        kept_supernet(args.out, net, drawn, job, {"selection": scores, "seconds": seconds})
 
 
 def _watched(steps: Generator[Any]) -> float:
-    """A line that moves on a terminal, and one in a while elsewhere. Returns the seconds."""
+    """A line that moves on a terminal, and one in a while elsewhere.
+
+    Returns the seconds that all steps took, those of earlier calls too; 0 if none was left to do.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.progress import TimeRemainingColumn as Left
@@ -199,6 +225,7 @@ def _watched(steps: Generator[Any]) -> float:
     from trainers.stop import asked_to_stop
 
     console, started, said = Console(stderr=True), time.monotonic(), time.monotonic()
+    spent = 0.0
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), Left())
     with asked_to_stop() as asked, Progress(*columns, console=console) as bar:
         task = bar.add_task("starting", total=None)
@@ -212,22 +239,31 @@ def _watched(steps: Generator[Any]) -> float:
             if asked():
                 steps.close()  # writes a checkpoint
                 raise KeyboardInterrupt
-    return time.monotonic() - started
+            spent = at.spent
+    return spent
 
 
 def evaluate(args: argparse.Namespace) -> None:
+    import torch
+
     from trainers.data.sets import load_test
-    from trainers.job import trained
+    from trainers.job import put, trained
     from trainers.score import score
 
+    if args.threads:
+        torch.set_num_threads(args.threads)
     found = trained(args.home)
     test = load_test(found.data, args.data_dir)
+    if list(test.classes) != (learnt := found.result["data"]["classes"]):
+        raise ValueError(
+            f"{args.home} was trained on the classes {', '.join(learnt)}; "
+            f"the test split has {', '.join(test.classes)}"
+        )
     result = score(found.network, found.task, test.images)
     print(
         f"{found.arch.key}  test {found.task.metric} {result.share:.2%} of {result.count:,} images"
     )
-    file = args.home / "result.json"
-    file.write_text(json.dumps({**found.result, "test": asdict(result)}, indent=1) + "\n")
+    put(args.home / "result.json", {**found.result, "test": asdict(result)})
 
 
 def bench(args: argparse.Namespace) -> None:

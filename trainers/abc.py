@@ -40,12 +40,14 @@ def weight_bases(latent: Tensor, bases: int) -> tuple[Tensor, Tensor]:
 
 
 def _least_squares(signs: Tensor, latent: Tensor) -> Tensor:
-    """By the normal equations: their matrix holds whole numbers, which float32 sums exactly.
+    """By the normal equations: their matrix holds whole numbers, which float32 sums exactly, and
+    bf16, where the network learns in that, does not.
 
     The pseudo-inverse gives the shortest solution, where coinciding bases leave several.
     """
     flat = signs.flatten(1)
-    products = (flat @ flat.T).double()
+    with torch.autocast(flat.device.type, enabled=False):
+        products = (flat @ flat.T).double()
     inverse = torch.linalg.pinv(products, hermitian=True)
     ours = (signs * latent).sum((1, 2, 3, 4), dtype=torch.float64)
     factors: Tensor = inverse @ ours

@@ -31,12 +31,13 @@ def calibration_set(images: int, count: int, seed: int) -> NDArray[np.int64]:
 def calibrate(network: Network, batches: Iterable[Tensor], mode: Mode = ANSWER) -> Network:
     """`network` itself, in which every statistic is now the mean of those of these batches.
 
-    Images are prepared, but not augmented. `mode`: how it is computed otherwise than it answers.
+    Images are prepared, but not augmented. Of several processes each calibrates by itself. `mode`:
+    how it is computed otherwise than it answers.
     """
     seen = 0
     for images in batches:
         seen += 1
-        network(images, replace(mode, statistics=1 / seen))
+        network(images, replace(mode, statistics=1 / seen, alone=True))
     if not seen:
         raise ValueError("there are no images to calibrate on")
     return network

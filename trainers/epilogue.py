@@ -16,6 +16,7 @@ from kernels.binary import Constants
 from kernels.ops import Affine, BinaryConv, Curve, RealConv, Residual
 from search_spaces.plan import Source, Step
 from trainers.layers import Maps
+from trainers.mode import Mode
 from trainers.norms import EPSILON, Norm, batch_norm
 from trainers.parameters import Bank
 
@@ -33,19 +34,19 @@ def pairs(op: Ending) -> int:
 
 
 def learn(
-    step: Step, op: Ending, products: Maps, residual: Maps | None, bank: Bank, move: float
+    step: Step, op: Ending, products: Maps, residual: Maps | None, bank: Bank, mode: Mode
 ) -> Maps:
     after = op.after
     y = [F.relu(d) for d in products] if after.inner is Curve.RELU else products
     normed_apart = step.norm is not None and (bool(step.norm.bases) or not after.sum)
     if step.norm is not None and normed_apart:
-        y = _normed(y, step.norm, bank, move)
+        y = _normed(y, step.norm, bank, mode)
     if residual is not None and after.residual is Residual.EACH:
         y = [a + r for a, r in zip(y, residual, strict=True)]
     if after.sum:
         y = [_summed(y, factors(step, op, bank, None))]
         if step.norm is not None and not normed_apart:
-            y = _normed(y, step.norm, bank, move)
+            y = _normed(y, step.norm, bank, mode)
     if step.norm is None and (bias := _bias(step, bank)) is not None:
         y = [a + bias[:, None, None] for a in y]
     if residual is not None and after.residual is Residual.ONE:
@@ -53,17 +54,19 @@ def learn(
     return _bent(y, step, op, bank)
 
 
-def _normed(y: Maps, source: Source, bank: Bank, move: float) -> Maps:
+def _normed(y: Maps, source: Source, bank: Bank, mode: Mode) -> Maps:
     """Each by its own norm, or all by one: then their statistics are of all of them together."""
+    move = mode.statistics
+    assert move is not None, "the running statistics are for answering"
     parts = ("gamma", "beta", "mean", "variance")
     rows = [bank.rows(source, part) for part in parts]
     if not source.bases:
         joint = y[0] if len(y) == 1 else torch.cat(y)
-        normed = batch_norm(joint, Norm(*[row[0] for row in rows]), move)
+        normed = batch_norm(joint, Norm(*[row[0] for row in rows]), move, mode.alone)
         return [normed] if len(y) == 1 else list(normed.chunk(len(y)))
     bases = len(source.bases)
     norms = [Norm(*[row[base] for row in rows]) for base in range(bases)]
-    return [batch_norm(a, norms[n % bases], move) for n, a in enumerate(y)]
+    return [batch_norm(a, norms[n % bases], move, mode.alone) for n, a in enumerate(y)]
 
 
 def factors(step: Step, op: Ending, bank: Bank, alphas: Tensor | None) -> Tensor | None:

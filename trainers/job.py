@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import nn
 
 from search_spaces.arch import Arch
 from search_spaces.backbone import Backbone
@@ -19,7 +22,7 @@ from trainers.binarize import binarizer
 from trainers.calibrate import calibrate, calibration_set
 from trainers.checkpoint import load_weights, save_weights
 from trainers.checkpoint import replace as write
-from trainers.data.images import Images
+from trainers.data.images import Images, digest
 from trainers.data.sets import DataSet
 from trainers.network import Network, network
 from trainers.objective import Single
@@ -31,6 +34,7 @@ from trainers.supernet import Supernet
 from trainers.task import Classification, Task
 from trainers.train import Precision, Progress, train
 
+Scores = dict[str, Any]
 CPU = torch.device("cpu")
 CALIBRATED_ON = 2_000  # training images, unless there are fewer
 
@@ -50,8 +54,13 @@ class Job:
     def task(self) -> Task:
         return Classification(self.data.mean, self.data.std)
 
-    def keep(self, what: str) -> Keep:
-        of = {"what": what, "data": f"{self.data.name} ({self.data.digest})"}
+    def keep(self, what: str, teacher: Network | None) -> Keep:
+        of = {
+            "what": what,
+            "data": f"{self.data.name} ({self.data.digest})",
+            "precision": str(self.precision),
+            "teacher": "none" if teacher is None else digest(*_bytes(teacher)),
+        }
         file = None if self.home is None else self.home / "checkpoint.pt"
         return Keep(seed=self.seed, of=of, file=file)
 
@@ -70,7 +79,17 @@ def fitted(backbone: Backbone, data: DataSet) -> Backbone:
     return replace(backbone, height=height, width=width, channels=channels, classes=classes)
 
 
+def suited(recipe: Recipe, data: str) -> Recipe:
+    """Without flips, where the data set is of written signs: a flipped 2 is no 2."""
+    if data not in ("digits", "mnist") or "flip" not in recipe.augmentation:
+        return recipe
+    left = tuple(name for name in recipe.augmentation if name != "flip")
+    return replace(recipe, name=f"{recipe.name} without flips", augmentation=left)
+
+
 def fresh(arch: Arch, job: Job) -> Network:
+    if arch.task != job.task.name:
+        raise ValueError(f"{arch.task!r} cannot be trained yet; {job.task.name!r} can")
     backbone = fitted(find_backbone(arch.backbone), job.data)
     net = network(arch, backbone, binarizer(job.recipe.binarizer), seed=job.seed)
     return net.to(job.device)
@@ -81,26 +100,57 @@ def train_one(
 ) -> Generator[Progress]:
     """`net` in place; with an average of weights, its norms are calibrated to that at the end."""
     objective = Single(net, job.task, job.recipe, teacher)
-    yield from train(
-        objective, job.task, job.data.train, job.recipe, job.keep(arch.key), job.precision
-    )
+    keep = job.keep(arch.key, teacher)
+    yield from train(objective, job.task, job.data.train, job.recipe, keep, job.precision)
     if job.recipe.average:
         recalibrated(net, job)
 
 
-def recalibrated(net: Network, job: Job) -> Network:
-    """With statistics of a fixed set of training images."""
+def calibration(job: Job) -> list[NDArray[np.int64]]:
+    """Training images that are the same for every candidate, in batches of about 250."""
     count = min(CALIBRATED_ON, len(job.data.train))
     chosen = calibration_set(len(job.data.train), count, job.seed)
-    parts = (job.data.train.take(chosen[n : n + 250]) for n in range(0, count, 250))
-    return calibrate(net, (job.task.prepare(part).to(job.device) for part in parts))
+    return np.array_split(chosen, max(1, round(count / 250)))
 
 
-def kept(home: Path, arch: Arch, net: Network, job: Job, scores: dict[str, object]) -> None:
+def recalibrated(net: Network, job: Job) -> Network:
+    parts = (job.task.prepare(job.data.train.take(part)) for part in calibration(job))
+    return calibrate(net, (part.to(job.device) for part in parts))
+
+
+def kept(home: Path, arch: Arch, net: Network, job: Job, scores: Scores) -> None:
     """The network with what is needed to have it again, and what it scored."""
+    result = {"arch": to_text(arch), "key": arch.key, **said(job), **scores}
+    save_weights(home / "model.safetensors", net, {"arch": to_text(arch)})
+    put(home / "result.json", result)
+
+
+def kept_supernet(home: Path, net: Supernet, drawn: Drawn, job: Job, scores: Scores) -> None:
+    """Its weights, and which images its candidates are calibrated on."""
+    batches = calibration(job)
     result = {
-        "arch": to_text(arch),
-        "key": arch.key,
+        "space": net.space.name,
+        "backbone": net.space.backbone.name,
+        "sampling": asdict(drawn.sampling),
+        "calibration": {
+            "images": sum(map(len, batches)),
+            "batches": len(batches),
+            "digest": digest(*batches),
+        },
+        **said(job),
+        **scores,
+    }
+    save_weights(home / "model.safetensors", net, {"space": net.space.name})
+    put(home / "result.json", result)
+
+
+def put(file: Path, result: Scores) -> None:
+    write(file, [json.dumps(result, indent=1).encode() + b"\n"])
+
+
+def said(job: Job) -> Scores:
+    """What belongs beside every score."""
+    return {
         "data": {
             "name": job.data.name,
             "digest": job.data.digest,
@@ -113,10 +163,9 @@ def kept(home: Path, arch: Arch, net: Network, job: Job, scores: dict[str, objec
         "seed": job.seed,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        **scores,
+        "device": str(job.device),
+        "precision": str(job.precision),
     }
-    save_weights(home / "model.safetensors", net, {"arch": to_text(arch)})
-    write(home / "result.json", [json.dumps(result, indent=1).encode() + b"\n"])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +195,18 @@ def trained(home: Path) -> Trained:
     return Trained(arch, net, task, data["name"], result)
 
 
+def teacher_of(home: Path, job: Job) -> Network:
+    """Trained on the very images that a student may see, and none of those it is chosen by."""
+    found = trained(home)
+    if (theirs := found.result["data"]["digest"]) != job.data.digest:
+        raise ValueError(
+            f"the teacher in {home} learnt from {found.data} ({theirs}), split with seed "
+            f"{found.result['seed']}; this is {job.data.name} ({job.data.digest}), split with "
+            f"seed {job.seed}: it would have seen what is held out here"
+        )
+    return found.network.to(job.device)
+
+
 def new_supernet(space: Space, job: Job, sampling: Sampling) -> tuple[Supernet, Drawn]:
     steps = job.recipe.steps(len(job.data.train))
     net = Supernet(space, binarizer(job.recipe.binarizer), seed=job.seed)
@@ -156,8 +217,10 @@ def train_supernet(
     net: Supernet, drawn: Drawn, job: Job, teacher: Network | None = None
 ) -> Generator[Progress]:
     objective = Sandwich(net, job.task, job.recipe, drawn, teacher)
-    what = f"{net.space.name} on {net.space.backbone.name}, {drawn.sampling}"
-    yield from train(objective, job.task, job.data.train, job.recipe, job.keep(what), job.precision)
+    axes = digest(repr((net.space.axes, net.space.backbone)).encode())
+    what = f"{net.space.name} on {net.space.backbone.name} ({axes}), {drawn.sampling}"
+    keep = job.keep(what, teacher)
+    yield from train(objective, job.task, job.data.train, job.recipe, keep, job.precision)
 
 
 def candidate(supernet: Supernet, arch: Arch, job: Job, images: Images) -> Score:
@@ -170,7 +233,11 @@ def device(name: str) -> torch.device:
     """The one that was asked for, or an error that says what is missing."""
     try:
         found = torch.device(name)
-        torch.zeros(1, device=found)
+        torch.zeros(1, device=found).item()
     except (RuntimeError, AssertionError) as error:
         raise ValueError(f"no device {name!r} here: {str(error).splitlines()[0]}") from error
     return found
+
+
+def _bytes(module: nn.Module) -> list[bytes]:
+    return [t.detach().cpu().numpy().tobytes() for t in module.state_dict().values()]

@@ -11,6 +11,7 @@ class Mode:
 
     statistics  of the batch norms. None: their running ones. A number m: those of the batch, and
                 the running ones move towards them by m; with 0 they stay as they are
+    alone       of several processes, each normalises by its own images; else by those of all
     progress    of the training, 0 to 1, for estimators that sharpen as it goes on
     signs       activations are signs; without, their tanh, which the first stage of Group-Net's
                 training takes in their place
@@ -18,6 +19,7 @@ class Mode:
     """
 
     statistics: float | None = None
+    alone: bool = False
     progress: float = 1.0
     signs: bool = True
     binary: bool = True

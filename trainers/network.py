@@ -162,14 +162,14 @@ def _binary(
     if alphas is not None:
         weights = weights * alphas[:, None, None, None, None]
     products = layers.binary_conv(op, x, weights)
-    return epilogue.learn(step, op, products, residual, bank, mode.statistics)
+    return epilogue.learn(step, op, products, residual, bank, mode)
 
 
 def _ended(
     step: Step, op: Ending, products: Maps, residual: Maps | None, bank: Bank, mode: Mode
 ) -> Maps:
     if mode.statistics is not None:
-        return epilogue.learn(step, op, products, residual, bank, mode.statistics)
+        return epilogue.learn(step, op, products, residual, bank, mode)
     return epilogue.answer(op, products, residual, epilogue.fold(step, op, bank, None))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
@@ -25,10 +26,10 @@ class Norm(NamedTuple):
     variance: Tensor
 
 
-def batch_norm(x: Tensor, norm: Norm, move: float) -> Tensor:
+def batch_norm(x: Tensor, norm: Norm, move: float, alone: bool = False) -> Tensor:
     """By the statistics of this batch; the running ones move by `move` towards them, in place."""
-    if dist.is_initialized() and dist.get_world_size() > 1:
-        return _together(x, norm, move)
+    if not alone and dist.is_initialized() and dist.get_world_size() > 1:
+        return _together(x.float() if x.dtype is torch.bfloat16 else x, norm, move).to(x.dtype)
     mean, variance = (norm.mean, norm.variance) if move else (None, None)
     return F.batch_norm(x, mean, variance, norm.gamma, norm.beta, True, move, EPSILON)
 

@@ -13,7 +13,7 @@ from trainers.mode import ANSWER, Mode
 from trainers.recipe import Recipe
 from trainers.task import Task
 
-Network = Callable[[Tensor, Mode], Tensor]
+Answering = Callable[[Tensor, Mode], Tensor]  # a network, or what is called like one
 
 
 class Objective(Protocol):
@@ -37,7 +37,7 @@ class Single:
     module: nn.Module
     task: Task
     recipe: Recipe
-    teacher: Network | None = None
+    teacher: Answering | None = None
 
     def __post_init__(self) -> None:
         as_the_recipe_says(self.recipe, self.teacher)
@@ -49,14 +49,20 @@ class Single:
         if share < 1:
             loss = (1 - share) * self.task.loss(outputs, labels, self.recipe.smoothing)
         if self.teacher is not None:
-            with torch.no_grad():
-                wanted = self.teacher(images, ANSWER)
+            wanted = answers(self.teacher, images)
             loss = loss + share * self.task.distilled(outputs, wanted, self.recipe.temperature)
         loss.backward()  # type: ignore[no-untyped-call]
         return loss.item()
 
 
-def as_the_recipe_says(recipe: Recipe, teacher: Network | None) -> None:
+@torch.no_grad()
+def answers(teacher: Answering, images: Tensor) -> Tensor:
+    """In float32 whatever the student learns in: only then are binary products whole numbers."""
+    with torch.autocast(images.device.type, enabled=False):
+        return teacher(images, ANSWER)
+
+
+def as_the_recipe_says(recipe: Recipe, teacher: Answering | None) -> None:
     """A teacher nobody listens to is a mistake, and so is listening to none."""
     if (teacher is not None) != (recipe.distillation > 0):
         got = "none" if teacher is None else "one"

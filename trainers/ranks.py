@@ -6,6 +6,7 @@ Without a process group there is one rank, and every function here does nothing 
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -15,12 +16,36 @@ from torch import Tensor, nn
 
 
 @contextmanager
+def started_together(device: torch.device) -> Iterator[torch.device]:
+    """Within it, processes that torchrun started are one group; any other process stays alone.
+
+    Gives the device of this one: of several GPUs that of its LOCAL_RANK.
+    """
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        yield device
+        return
+    if device.type == "cuda":
+        if device.index is not None:
+            raise ValueError(f"each of several processes takes a GPU of its own; got {device}")
+        device = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        torch.cuda.set_device(device)
+    with group(device):
+        yield device
+
+
+@contextmanager
 def group(
     device: torch.device, init: str = "env://", rank: int = -1, world: int = -1
 ) -> Iterator[None]:
-    """Within it this process is one of `world`. As torchrun starts them, nothing need be said."""
-    backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, init, rank=rank, world_size=world)
+    """Within it this process is one of `world`, and what it tells the others lies on its device.
+
+    Rank and world are those of the environment where nothing else is said.
+    """
+    cuda = device.type == "cuda"
+    backend, bound = ("nccl", device) if cuda else ("gloo", None)
+    if cuda and device.index is None:
+        bound = torch.device("cuda", torch.cuda.current_device())
+    dist.init_process_group(backend, init, rank=rank, world_size=world, device_id=bound)
     try:
         yield
     finally:
@@ -64,14 +89,34 @@ def mean_gradients(parameters: Sequence[nn.Parameter], loss: float) -> float:
 
 def agree(what: str, mine: bytes) -> None:
     """An error on every rank, unless all of them hold the same: a difference would never show."""
-    if world() == 1:
-        return
     number = int.from_bytes(hashlib.sha256(mine).digest()[:7], "little")
-    device = "cuda" if dist.get_backend() == "nccl" else "cpu"
-    least = torch.tensor([number, -number], dtype=torch.int64, device=device)
-    dist.all_reduce(least, dist.ReduceOp.MIN)
-    if int(least[0]) != -int(least[1]):
+    least, most = _least(number, -number)
+    if least != -most:
         raise ValueError(f"the {world()} processes do not begin with the same {what}")
+
+
+@contextmanager
+def fail_together(what: str) -> Iterator[None]:
+    """Where one rank fails within, so do all: they would wait for it otherwise."""
+    try:
+        yield
+    except Exception:
+        _least(0)
+        raise
+    (well,) = _least(1)
+    if not well:
+        raise ValueError(f"another of the {world()} processes could not {what}, and says why")
+
+
+def _least(*mine: int) -> list[int]:
+    """Of each number the least that a rank has."""
+    if world() == 1:
+        return [*mine]
+    assert dist.group.WORLD is not None
+    device = dist.group.WORLD.bound_device_id  # of gloo there is none
+    least = torch.tensor(mine, dtype=torch.int64, device=device or "cpu")
+    dist.all_reduce(least, dist.ReduceOp.MIN)
+    return least.tolist()
 
 
 def _flat(grad: Tensor) -> Tensor:

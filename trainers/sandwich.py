@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from random import Random
 
-import torch
 from torch import Tensor, nn
 
 from search_spaces.arch import Arch
@@ -17,15 +16,13 @@ from search_spaces.cost import cost
 from search_spaces.extremes import extremes
 from search_spaces.planner import plan
 from search_spaces.space import Space
-from trainers.mode import ANSWER, Mode
+from trainers.mode import Mode
 from trainers.network import Network
-from trainers.objective import as_the_recipe_says
+from trainers.objective import answers, as_the_recipe_says
 from trainers.recipe import Recipe
 from trainers.seeds import derived
 from trainers.supernet import Supernet
 from trainers.task import Task
-
-TRIES = 16  # draws for one architecture that is as large as it should be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +48,7 @@ class Drawn:
 
     def __init__(self, space: Space, sampling: Sampling, steps: int, seed: int) -> None:
         self.space, self.sampling, self.steps, self.seed = space, sampling, steps, seed
-        self.largest, self.smallest = extremes(space)
+        self.largest, self.smallest, self._most = extremes(space)
         self._ends = [self._ops(arch) for arch in (self.smallest, self.largest)]
 
     def __call__(self, step: int) -> tuple[Arch, ...]:
@@ -67,14 +64,16 @@ class Drawn:
         return low if step >= widening else high - (high - low) * step / widening
 
     def _drawn(self, rng: Random, floor: float) -> Arch:
-        """The first that is large enough, or else the largest of those tried."""
-        arch = self.space.decode(self.space.sample(rng))
+        """At random; as long as it is too small, axis by axis as the largest is."""
+        genome = list(self.space.sample(rng))
+        arch = self.space.decode(tuple(genome))
         if floor <= self._ends[0]:
             return arch
-        for _ in range(TRIES):
+        for axis in rng.sample(range(len(genome)), len(genome)):
             if self._ops(arch) >= floor:
-                return arch
-            arch = max(arch, self.space.decode(self.space.sample(rng)), key=self._ops)
+                break
+            genome[axis] = self._most[axis]
+            arch = self.space.decode(tuple(genome))
         return arch
 
     def _ops(self, arch: Arch) -> float:
@@ -119,8 +118,7 @@ class Sandwich:
         loss = self.task.loss(outputs, labels, self.recipe.smoothing)
         if self.teacher is None:
             return loss
-        with torch.no_grad():
-            taught = self.teacher(images, ANSWER)
+        taught = answers(self.teacher, images)
         share = self.recipe.distillation
         distance = self.task.distilled(outputs, taught, self.recipe.temperature)
         return (1 - share) * loss + share * distance

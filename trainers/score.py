@@ -9,7 +9,7 @@ import torch
 
 from trainers.data.images import Images
 from trainers.mode import ANSWER, Mode
-from trainers.objective import Network
+from trainers.objective import Answering
 from trainers.task import Task
 
 
@@ -28,7 +28,7 @@ class Score:
 
 @torch.no_grad()
 def score(
-    network: Network,
+    network: Answering,
     task: Task,
     images: Images,
     *,

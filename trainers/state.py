@@ -34,7 +34,7 @@ class Keep:
 
 
 class Diverged(ValueError):
-    """The loss is no number any more."""
+    """The loss, or the length of all gradients together, is no finite number any more."""
 
 
 class State:
@@ -46,6 +46,7 @@ class State:
         self.device = self.parameters[0].device
         self.steps = recipe.steps(images)
         self.step = self._saved_step = 0
+        self.spent = 0.0  # seconds, in all calls
         self._saved_at = time.monotonic()
         self._of = {
             **keep.of,
@@ -54,8 +55,9 @@ class State:
             "recipe": f"{recipe.name} ({_hash(to_json(recipe).encode())})",
         }
         self.enter(recipe.stages[0])
-        if keep.file is not None and keep.file.exists():
-            self._go_on(keep.file, images)
+        with ranks.fail_together("go on from its checkpoint"):
+            if keep.file is not None and keep.file.exists():
+                self._go_on(keep.file, images)
         ranks.agree("training, step and weights", self._text())
         if self.step == self.steps:
             self._finish()
@@ -71,13 +73,16 @@ class State:
     def move(self, moment: Moment, loss: float) -> float:
         """Take the step that the gradients say. Returns the loss over all ranks."""
         loss = ranks.mean_gradients(self.parameters, loss)
-        if not math.isfinite(loss):
-            raise Diverged(
-                f"the loss is {loss} at step {self.step + 1} of {self.steps}, in stage "
-                f"{moment.stage.name!r}; the rate was {moment.rate:.3g}"
-            )
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        length = nn.utils.get_total_norm(gradients)
+        for what, number in (("loss", loss), ("length of the gradients", float(length))):
+            if not math.isfinite(number):
+                raise Diverged(
+                    f"the {what} is {number} at step {self.step + 1} of {self.steps}, in stage "
+                    f"{moment.stage.name!r}; the rate was {moment.rate:.3g}"
+                )
         if self.recipe.clip:
-            nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip)
+            nn.utils.clip_grads_with_norm_(self.parameters, self.recipe.clip, length)
         for group in self.optimizer.param_groups:
             group["lr"] = moment.rate
         self.optimizer.step()
@@ -100,6 +105,7 @@ class State:
             state = {
                 "of": self._of,
                 "step": self.step,
+                "spent": self.spent,
                 "module": self.module.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "average": None if self.average is None else self.average.tensors,
@@ -112,6 +118,7 @@ class State:
         checkpoint.refuse_others(file, saved["of"], self._of)
         checkpoint.put(file, saved["module"], self.module)
         self.step = self._saved_step = saved["step"]
+        self.spent = saved["spent"]
         self.enter(self.recipe.at(self.step - 1, images).stage)  # what was saved is this stage's
         self.optimizer.load_state_dict(saved["optimizer"])
         if self.average is not None:

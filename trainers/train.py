@@ -33,7 +33,11 @@ class Precision(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A step that is done, the first of them 1. Its loss is from before the weights moved."""
+    """A step that is done, the first of them 1. Its loss is from before the weights moved.
+
+    seconds  since the step before, with what the caller did meanwhile
+    spent    seconds of all steps so far, those before an interruption too
+    """
 
     step: int
     steps: int
@@ -41,6 +45,7 @@ class Progress:
     rate: float
     stage: str
     seconds: float
+    spent: float
 
 
 def train(
@@ -76,7 +81,16 @@ def train(
                 loss = objective.learn(task.prepare(pixels), labels, mode, step)
             loss = state.move(moment, loss)
             seconds, started = time.perf_counter() - started, time.perf_counter()
-            yield Progress(state.step, state.steps, loss, moment.rate, moment.stage.name, seconds)
+            state.spent += seconds
+            yield Progress(
+                step=state.step,
+                steps=state.steps,
+                loss=loss,
+                rate=moment.rate,
+                stage=moment.stage.name,
+                seconds=seconds,
+                spent=state.spent,
+            )
     except GeneratorExit:
         state.save()
         raise

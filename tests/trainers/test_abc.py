@@ -39,6 +39,16 @@ def test_the_factors_are_those_of_least_squares(bases: int) -> None:
     np.testing.assert_allclose(alphas, expected, rtol=1e-5)
 
 
+def test_the_factors_are_the_same_bits_where_a_network_learns_in_bf16() -> None:
+    w = latent(8, 3, 3, 32)  # 2304 numbers, of whose sums bf16 keeps 8 bits
+    signs, alphas = weight_bases(w, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        got_signs, got = weight_bases(w, 5)
+    assert torch.equal(got_signs, signs)
+    assert got.dtype == torch.float32
+    assert torch.equal(got, alphas)
+
+
 def test_bases_that_coincide_share_their_factor() -> None:
     w = torch.tensor([-1.0, 1.0, -1.0, 1.0]).view(1, 1, 1, 4)  # 5 limits, but 2 ways to part them
     signs, alphas = weight_bases(w, 5)

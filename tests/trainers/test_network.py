@@ -198,7 +198,7 @@ def test_an_answer_by_the_statistics_of_a_batch_is_what_was_learnt_on_it(step: S
     elif isinstance(op, BinaryConv):
         scales = torch.rand(op.bases, filters, generator=rng) + 0.1
         scaled = [d * scales[n % op.bases, :, None, None] for n, d in enumerate(products)]
-    learnt = epilogue.learn(step, op, scaled, residual, bank, 1.0)  # type: ignore[arg-type]
+    learnt = epilogue.learn(step, op, scaled, residual, bank, Mode(statistics=1.0))  # type: ignore[arg-type]
     folded = epilogue.fold(step, op, bank, scales, alphas)  # type: ignore[arg-type]
     answered = epilogue.answer(op, products, residual, folded)  # type: ignore[arg-type]
     for a, b in zip(learnt, answered, strict=True):

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import itertools
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from trainers.state import Keep
 from trainers.task import Classification
 from trainers.train import Progress, train
 
+CPU = torch.device("cpu")
 TASK = Classification((0.5,), (0.25,))
 SGD = Stage(name="sgd", epochs=3, optimizer=Optimizer.SGD, rate=0.1, decay=1e-3)
 ADAM = Stage(name="adam", epochs=3, optimizer=Optimizer.ADAM, rate=0.01)
@@ -94,6 +96,18 @@ def stopped_and_resumed(folder: Path) -> None:
     checkpoint.save_weights(folder / f"{ranks.rank()}", module, {})
 
 
+def torn_on_one(folder: Path) -> None:
+    """Each with a file of its own, as on two machines."""
+    file = folder / f"checkpoint{ranks.rank()}"
+    steps = learn(Plain(), Keep(seed=0, file=folder / "checkpoint0"))
+    next(steps)
+    steps.close()
+    torch.distributed.barrier()
+    if ranks.rank() == 1:
+        file.write_bytes((folder / "checkpoint0").read_bytes()[:-1])
+    next(learn(Plain(), Keep(seed=0, file=file)))
+
+
 def missing_gradients(folder: Path) -> None:
     module, me = Plain(), ranks.rank()
     parameters = list(module.parameters())
@@ -134,6 +148,7 @@ SCENARIOS = {
     for function in (
         to_the_end,
         stopped_and_resumed,
+        torn_on_one,
         missing_gradients,
         an_infinite_loss_on_one,
         other_weights,
@@ -150,22 +165,54 @@ def main(folder: Path) -> None:
     for name in SCENARIOS:
         for child in [forked(folder / name, name, rank, 2) for rank in range(2)]:
             os.waitpid(child, 0)
+    port = a_free_port()
+    for child in [as_torchrun_starts_it(folder / "torchrun", rank, port) for rank in range(2)]:
+        os.waitpid(child, 0)
 
 
 def forked(folder: Path, name: str, rank: int, world: int) -> int:
-    """What was raised is left as text; so nothing is said of a rank that went well."""
     folder.mkdir(exist_ok=True)
     if child := os.fork():
         return child
     init = f"file://{folder / 'meet'}"
+    together = ranks.group(CPU, init, rank, world) if world > 1 else nullcontext()
+    with leaving_what_was_said(folder / f"said{rank}"), together:
+        SCENARIOS[name](folder)
+    os._exit(0)
+
+
+@contextmanager
+def leaving_what_was_said(file: Path) -> Iterator[None]:
+    """What was raised is left as text; so nothing is said of a rank that went well."""
     try:
-        with ranks.group(torch.device("cpu"), init, rank, world) if world > 1 else nullcontext():
-            SCENARIOS[name](folder)
+        yield
         said = "done"
     except BaseException as error:
         said = f"{type(error).__name__}: {error}"
-    (folder / f"said{rank}").write_text(said)
+    file.write_text(said)
+
+
+def as_torchrun_starts_it(folder: Path, rank: int, port: int) -> int:
+    """A process with the environment that torchrun gives to each."""
+    folder.mkdir(exist_ok=True)
+    if child := os.fork():
+        return child
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    with leaving_what_was_said(folder / f"said{rank}"):
+        with ranks.started_together(CPU) as device:
+            assert device == CPU
+            assert (ranks.rank(), ranks.world()) == (rank, 2)
+            to_the_end(folder)
+        assert ranks.world() == 1
     os._exit(0)
+
+
+def a_free_port() -> int:
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port: int = listening.getsockname()[1]
+    return port
 
 
 @pytest.fixture(scope="module")
@@ -200,6 +247,41 @@ def test_two_processes_resume_and_end_with_the_same_bits(folder: Path) -> None:
     for rank in "01":
         resumed, _ = checkpoint.read_weights(folder / "stopped_and_resumed" / rank)
         assert all(torch.equal(resumed[name], whole[name]) for name in whole)
+
+
+def test_a_checkpoint_that_is_torn_on_one_rank_stops_both(folder: Path) -> None:
+    whole, torn = said(folder / "torn_on_one")
+    wanted = "another of the 2 processes could not go on from its checkpoint, and says why"
+    assert whole == f"ValueError: {wanted}"
+    assert "checkpoint1: torn, or changed since it was written" in torn
+
+
+def test_processes_that_torchrun_started_learn_together(folder: Path) -> None:
+    assert said(folder / "torchrun") == ["done", "done"]
+    wanted, _ = checkpoint.read_weights(folder / "to_the_end" / "0")
+    for rank in "01":
+        got, _ = checkpoint.read_weights(folder / "torchrun" / rank)
+        assert all(torch.equal(got[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.parametrize("world", [None, "1"])
+def test_a_process_that_is_started_alone_stays_alone(
+    monkeypatch: pytest.MonkeyPatch, world: str | None
+) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if world is not None:
+        monkeypatch.setenv("WORLD_SIZE", world)
+    one_of_many = torch.device("cuda", 1)  # which need not be there
+    with ranks.started_together(one_of_many) as device:
+        assert device == one_of_many
+        assert not torch.distributed.is_initialized()
+
+
+def test_several_processes_cannot_be_sent_to_one_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    together = ranks.started_together(torch.device("cuda", 1))
+    with pytest.raises(ValueError, match="takes a GPU of its own; got cuda:1"), together:
+        pass
 
 
 def test_a_gradient_that_only_one_has_is_shared_and_one_that_none_has_is_none(

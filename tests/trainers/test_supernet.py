@@ -98,6 +98,16 @@ def test_widening_begins_with_the_largest_and_ends_with_everything() -> None:
     assert least(50) == low
 
 
+def test_what_is_drawn_is_never_smaller_than_widening_wants() -> None:
+    space = SPACES["groupnet"](find_backbone("resnet20"))
+    drawn = Drawn(space, Sampling(others=3, widening=0.5), steps=100, seed=0)
+    low, high = (cost(plan(arch, space.backbone)).ops for arch in (drawn.smallest, drawn.largest))
+    for step in (0, 5, 15, 30):
+        floor = high - (high - low) * step / 50
+        assert all(cost(plan(arch, space.backbone)).ops >= floor for arch in drawn(step))
+    assert len(set(drawn(15))) == 4
+
+
 @pytest.mark.parametrize("bad", [{"others": -1}, {"widening": 1.5}])
 def test_a_sampling_that_cannot_be_is_an_error(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="0 or more architectures and a share"):

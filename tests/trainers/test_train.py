@@ -268,6 +268,34 @@ def test_a_loss_that_is_no_number_says_when_and_at_what_rate(tmp_path: Path) -> 
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+@pytest.mark.parametrize("poison", ["nan", "inf"])
+def test_one_gradient_that_is_no_number_leaves_weights_and_checkpoint_as_they_were(
+    tmp_path: Path, poison: str, clip: float
+) -> None:
+    """With a loss that is one."""
+    how, keep = recipe(clip=clip), Keep(seed=0, file=tmp_path / "c", every_seconds=0)
+
+    class Poisoned(Single):
+        def learn(self, images: Tensor, labels: Tensor, mode: Mode, step: int) -> float:
+            loss = super().learn(images, labels, mode, step)
+            if step == 3:
+                weight = self.module.get_parameter("head/weight")
+                assert weight.grad is not None
+                weight.grad[1, 2] = float(poison)
+            return loss
+
+    running = train(Poisoned(module := Small(), TASK, how), TASK, images(), how, keep)
+    assert [next(running).step for _ in range(3)] == [1, 2, 3]
+    before = {name: p.detach().clone() for name, p in module.named_parameters()}
+    with pytest.raises(Diverged, match=f"length of the gradients is {poison} at step 4 of 15, in"):
+        next(running)
+    assert same(before, dict(module.named_parameters()))
+    saved = checkpoint.load(tmp_path / "c")
+    assert saved["step"] == 3
+    assert all(bool(t.isfinite().all()) for t in saved["module"].values())
+
+
 def test_with_decay_only_weights_are_drawn_to_nothing() -> None:
     module = Small()
     decaying, others = (group["params"] for group in parameter_groups(module, 0.1))

@@ -38,6 +38,9 @@ def test_a_network_is_trained_kept_and_judged(
     assert result["test"]["count"] == 355
     assert result["selection"]["count"] == 143
     assert result["data"]["digest"] == load("digits").digest
+    again = ["train", "digits | 3x2 mean", *SHORT, "--out", str(home)]
+    assert main(again) == 0, "nothing is left to do"
+    assert json.loads((home / "result.json").read_text()) == result
 
 
 def test_what_is_kept_answers_as_what_was_trained(tmp_path: Path) -> None:
@@ -84,6 +87,7 @@ def test_a_supernet_is_trained(capsys: pytest.CaptureFixture[str], tmp_path: Pat
 
 def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trainers", "train", "groupnet-k3", "--out", str(tmp_path)]
+    command += ["--epochs", "500"]  # it must not be done before it is interrupted
     started = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     time.sleep(8)
     while not _learning(started.pid):
@@ -96,7 +100,8 @@ def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None
     assert "Traceback" not in said
     step = checkpoint.load(tmp_path / "checkpoint.pt")["step"]
     assert step > 0
-    job = Job(data=load("digits"), recipe=RECIPES["smoke"], home=tmp_path)
+    recipe = RECIPES["smoke"].shortened(epochs=500)
+    job = Job(data=load("digits"), recipe=recipe, home=tmp_path)
     arch = find_arch("groupnet-k3", "digits")
     assert next(train_one(arch, fresh(arch, job), job)).step == step + 1
 
@@ -116,6 +121,7 @@ def _learning(pid: int) -> bool:
         (["train", "digits | 4x1 mean"], "digits has 3 blocks; the groups have 4 = 4, 1 too many"),
         (["train", "bireal", "--device", "cuda:99"], "no device 'cuda:99' here: "),
         (["train", "bireal", "--device", "gpu"], "no device 'gpu' here: "),
+        (["train", "segment: digits | 3x1 mean"], "'segment' cannot be trained yet"),
         (["evaluate", "nowhere"], "No such file or directory: 'nowhere/result.json'"),
         (["supernet", "groupnets"], "did you mean 'groupnet'"),
     ],
@@ -141,3 +147,46 @@ def test_recipes_are_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recipes"]) == 0
     said = capsys.readouterr().out
     assert all(f"{name}: " in said for name in RECIPES)
+
+
+def test_a_teacher_must_have_seen_what_its_student_sees(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = str(tmp_path / "real")
+    assert main(["train", "real", *SHORT, "--out", home]) == 0
+    student = ["train", "bireal", *SHORT, "--recipe", "reactnet", "--teacher", home]
+    assert main([*student, "--seed", "1"]) == 2
+    assert "it would have seen what is held out here" in capsys.readouterr().err
+    assert main(student) == 0
+    other = ["train", "digits | 3x1 real", *SHORT, "--seed", "0", "--out", str(tmp_path / "b")]
+    assert main([*other, "--epochs", "0.3"]) == 0
+    assert main([*student, "--out", str(tmp_path / "s"), "--epochs", "8"]) == 0
+    student[-1] = str(tmp_path / "b")
+    assert main([*student, "--out", str(tmp_path / "s"), "--epochs", "8"]) == 2
+    assert "is of another training: teacher is" in capsys.readouterr().err
+
+
+def test_classes_that_were_not_learnt_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", "digits | 3x1 mean", *SHORT, "--out", str(tmp_path)]) == 0
+    file = tmp_path / "result.json"
+    result = json.loads(file.read_text())
+    result["data"]["classes"][3] = "three"
+    file.write_text(json.dumps(result))
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert "was trained on the classes 0, 1, 2, three, 4" in capsys.readouterr().err
+
+
+def test_written_signs_are_not_flipped(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "bireal", *SHORT, "--recipe", "fast"]) == 0
+    said = capsys.readouterr().out
+    assert "fast without flips@0.5" in said or "flip" not in said
+    assert "shift" in said
+
+
+@pytest.mark.parametrize("epochs", ["0", "-1", "inf", "many"])
+def test_a_length_is_a_number_above_0(epochs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "bireal", "--epochs", epochs])
+    assert f"'{epochs}' is not a number above 0" in capsys.readouterr().err
