@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Generator, Sequence
@@ -149,6 +150,11 @@ def _job(args: argparse.Namespace) -> Any:
     from trainers.recipes import describe, find_recipe
     from trainers.train import Precision
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ValueError(
+            "this command trains in one process; started as one of several, each would train alone "
+            "(trainers.ranks.started_together is what a program of your own wants)"
+        )
     if args.threads:
         torch.set_num_threads(args.threads)
     recipe = suited(find_recipe(args.recipe), args.data)

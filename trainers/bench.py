@@ -38,9 +38,8 @@ KINDS = {  # what a profiler calls it, and what it is; the first that fits
     "convolution": "convolutions, forward",
     "conv": "convolutions, forward",
     "batch_norm": "batch norms",
-    "sign": "signs and weights",
-    "scaled": "signs and weights",
 }
+REST = "signs, curves, sums, copies and all else"
 
 
 def step(space: Space, batch: int, rounds: int) -> Iterator[str]:
@@ -78,7 +77,7 @@ def _shares(way: str, profiled: profile) -> Iterator[str]:
     spent: Counter[str] = Counter()
     for event in profiled.key_averages():
         name = event.key.lower()
-        kind = next((kind for part, kind in KINDS.items() if part in name), "everything else")
+        kind = next((kind for part, kind in KINDS.items() if part in name), REST)
         spent[kind] += event.self_cpu_time_total
     for kind, microseconds in spent.most_common():
         yield f"{way:6} {microseconds / spent.total():6.1%}  {kind}"

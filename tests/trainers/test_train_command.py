@@ -190,3 +190,11 @@ def test_a_length_is_a_number_above_0(epochs: str, capsys: pytest.CaptureFixture
     with pytest.raises(SystemExit):
         main(["train", "bireal", "--epochs", epochs])
     assert f"'{epochs}' is not a number above 0" in capsys.readouterr().err
+
+
+def test_several_processes_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert main(["train", "bireal", *SHORT]) == 2
+    assert "this command trains in one process" in capsys.readouterr().err
