@@ -189,7 +189,8 @@ def train(args: argparse.Namespace) -> None:
     if args.out is not None:
         if seconds:
             kept(args.out, arch, net, job, {"selection": asdict(found), "seconds": seconds})
-        print(f"python -m trainers evaluate {args.out}")
+        where = "" if args.data_dir is None else f" --data-dir {args.data_dir}"
+        print(f"to judge it: python -m trainers evaluate {args.out}{where}")
 
 
 def supernet(args: argparse.Namespace) -> None:
