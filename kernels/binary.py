@@ -59,7 +59,7 @@ class Kernel:
         self._conv = op.as_conv() if isinstance(op, BinaryLinear) else op
         if isinstance(op, BinaryLinear):
             weights = _linear(weights, "weights", 3)[:, :, None, None]
-        self._core = _core.make(self._conv, choice.isa, choice.variant, weights, constants)
+        self.core = _core.make(self._conv, choice.isa, choice.variant, weights, constants)
 
     def run(
         self, signs: Bits, residual: Floats | None = None, *, out: Result | None = None
@@ -70,14 +70,14 @@ class Kernel:
         the height and width of 1 that they have as a convolution.
         """
         call = self._call(signs, residual, out)
-        self._core.run(**call)
+        self.core.run(**call)
         return Result(dots=call["dots"], floats=call["floats"], bits=call["bits"])
 
     def clock(
         self, signs: Bits, residual: Floats | None = None, *, out: Result, rounds: int = 1
     ) -> list[int]:
         """The nanoseconds of each of so many runs, taken in the core: no Python is in them."""
-        took: list[int] = self._core.clock(**self._call(signs, residual, out), rounds=rounds)
+        took: list[int] = self.core.clock(**self._call(signs, residual, out), rounds=rounds)
         return took
 
     def _call(self, signs: Bits, residual: Floats | None, out: Result | None) -> dict[str, Any]:

@@ -1,126 +1,21 @@
-// The border between Python and the core. The core trusts its pointers, so every array is checked
-// here: type, shape, layout, alignment, and that outputs overlap nothing.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
+// The native core, as Python sees it: kernels of single ops here, programs in bind_program.cpp.
 #include <nanobind/stl/unique_ptr.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <tuple>
 #include <utility>
-#include <vector>
 
-#include "kernel.h"
+#include "border.h"
 
 namespace nb = nanobind;
+using namespace border;
+
+void bind_runner(nb::module_& m);
+void bind_real(nb::module_& m);
+void bind_program(nb::module_& m);
 
 namespace {
-
-using Sizes = std::vector<int64_t>;
-
-template <class T> constexpr const char* kName = nullptr;
-template <> constexpr const char* kName<uint8_t> = "uint8";
-template <> constexpr const char* kName<int32_t> = "int32";
-template <> constexpr const char* kName<float> = "float32";
-
-std::string text(const Sizes& sizes) {
-  std::string out = "(";
-  for (size_t i = 0; i < sizes.size(); ++i) out += (i ? ", " : "") + std::to_string(sizes[i]);
-  return out + (sizes.size() == 1 ? ",)" : ")");
-}
-
-std::string as_text(nb::handle thing) { return nb::str(thing).c_str(); }
-
-std::string attribute_text(nb::handle of, const char* name) {
-  const nb::object attribute = of.attr(name);
-  return as_text(attribute);
-}
-
-// Remembers what a call reads and writes, to refuse outputs that overlap.
-struct Borrowed {
-  struct Range { const char* name; uintptr_t begin, end; bool written; };
-  std::vector<Range> ranges;
-
-  template <class T>
-  T* take(nb::handle array, const char* name, const Sizes& want, bool written) {
-    const std::string wish = std::string(name) + " is a " + (written ? "writable " : "") +
-                             "NumPy array " + kName<T> + text(want) + "; got ";
-    if (!nb::ndarray_check(array)) {
-      throw nb::type_error((wish + attribute_text(array.type(), "__name__")).c_str());
-    }
-    nb::ndarray<nb::ro> a;
-    if (!nb::try_cast(array, a)) throw nb::type_error((wish + attribute_text(array, "dtype")).c_str());
-    if (a.dtype() != nb::dtype<T>() || a.device_type() != nb::device::cpu::value)
-      throw nb::type_error((wish + attribute_text(array, "dtype")).c_str());
-    Sizes got(a.ndim());
-    bool in_order = true;
-    int64_t step = 1;
-    for (size_t i = a.ndim(); i-- > 0; step *= got[i]) {
-      got[i] = static_cast<int64_t>(a.shape(i));
-      in_order = in_order && (got[i] == 1 || a.stride(i) == step);
-    }
-    if (got != want) throw std::invalid_argument(wish + kName<T> + text(got));
-    if (!in_order) throw std::invalid_argument(wish + "a strided view of it; copy it first");
-    if (reinterpret_cast<uintptr_t>(a.data()) % alignof(T))
-      throw std::invalid_argument(wish + "one that is not aligned; copy it first");
-    nb::ndarray<> writable;
-    if (written && !nb::try_cast(array, writable))
-      throw std::invalid_argument(wish + "a read-only one");
-    const uintptr_t begin = reinterpret_cast<uintptr_t>(a.data());
-    const Range range{name, begin, begin + step * sizeof(T), written};
-    for (const Range& other : ranges)
-      if ((written || other.written) && begin < other.end && other.begin < range.end)
-        throw std::invalid_argument(std::string(name) + " shares memory with " + other.name);
-    ranges.push_back(range);
-    return const_cast<T*>(static_cast<const T*>(a.data()));
-  }
-
-  template <class T>
-  const T* read(nb::handle array, const char* name, const Sizes& want) {
-    return take<T>(array, name, want, false);
-  }
-  template <class T>
-  T* write(nb::handle array, const char* name, const Sizes& want) {
-    return take<T>(array, name, want, true);
-  }
-};
-
-int64_t whole(nb::handle op, const char* name) {
-  int64_t value = 0;
-  nb::object attribute = op.attr(name);
-  if (!nb::try_cast(attribute, value, false))
-    throw nb::type_error((std::string(name) + " is a whole number").c_str());
-  return value;
-}
-
-bool truth(nb::handle op, const char* name) {
-  bool value = false;
-  nb::object attribute = op.attr(name);
-  if (!nb::try_cast(attribute, value, false))
-    throw nb::type_error((std::string(name) + " is True or False").c_str());
-  return value;
-}
-
-std::string word(nb::handle op, const char* name) {
-  const nb::object attribute = op.attr(name);
-  return attribute.is_none() ? "" : as_text(attribute);
-}
-
-bnn::Curve curve(const std::string& name) {
-  if (name == "relu") return bnn::Curve::relu;
-  if (name == "prelu") return bnn::Curve::prelu;
-  if (name == "none" || name.empty()) return bnn::Curve::none;
-  throw std::invalid_argument("a curve is none, relu or prelu; got '" + name + "'");
-}
-
-bnn::Residual residual(const std::string& name) {
-  if (name == "one") return bnn::Residual::one;
-  if (name == "each") return bnn::Residual::each;
-  if (name == "none") return bnn::Residual::none;
-  throw std::invalid_argument("a residual is none, one or each; got '" + name + "'");
-}
 
 // Reads kernels.ops.BinaryConv by its attributes.
 bnn::Shape shape_of(nb::handle op) {
@@ -132,18 +27,6 @@ bnn::Shape shape_of(nb::handle op) {
   return shape;
 }
 
-bnn::After after_of(nb::handle epilogue) {
-  const int64_t signs = whole(epilogue, "signs");
-  if (signs < 0 || signs > 64) throw std::invalid_argument("signs is 0 to 64");
-  return {truth(epilogue, "floats"),
-          static_cast<int>(signs),
-          truth(epilogue, "sum"),
-          curve(word(epilogue, "inner")),
-          residual(word(epilogue, "residual")),
-          !epilogue.attr("outer").is_none(),
-          curve(word(epilogue, "outer"))};
-}
-
 std::unique_ptr<bnn::Kernel> make(nb::handle op, const std::string& isa_name,
                                   const std::string& variant, nb::handle weights,
                                   nb::handle constants) {
@@ -151,24 +34,8 @@ std::unique_ptr<bnn::Kernel> make(nb::handle op, const std::string& isa_name,
   const bnn::After a = after_of(op.attr("after"));
   const bnn::Isa& isa = bnn::isa_named(isa_name);
   const bnn::Product& product = bnn::product_named(isa, variant);
-  const int64_t sets = a.sum ? 1 : s.pairs();
   Borrowed borrowed;
-  const auto want = [&](bool wanted, const char* name, const Sizes& sizes) -> const float* {
-    nb::object array = constants.attr(name);
-    if (wanted) return borrowed.read<float>(array, name, sizes);
-    if (array.is_none()) return nullptr;
-    throw std::invalid_argument(std::string(name) + " is not used by this epilogue");
-  };
-  const Sizes pair{s.pairs(), s.filters}, set{sets, s.filters};
-  bnn::Constants c{};
-  c.scale = want(!a.raw(), "scale", pair);
-  c.shift = want(!a.raw(), "shift", pair);
-  c.slope = want(a.inner == bnn::Curve::prelu, "slope", pair);
-  c.each = want(a.residual == bnn::Residual::each, "each", {s.pairs()});
-  c.before = want(a.outer, "before", set);
-  c.curve = want(a.outer && a.curve == bnn::Curve::prelu, "curve", set);
-  c.after = want(a.outer, "after", set);
-  c.thresholds = want(a.signs > 0, "thresholds", {sets, a.signs, s.filters});
+  const bnn::Constants c = constants_of(borrowed, constants, a, s.pairs(), s.filters);
   const uint8_t* w = borrowed.read<uint8_t>(
       weights, "weights", {s.bases, s.filters, s.kernel, s.kernel, s.pixel_bytes()});
   nb::gil_scoped_release release;
@@ -181,10 +48,7 @@ bnn::Buffers buffers(const bnn::Kernel& kernel, int64_t batch, nb::handle input,
                      int threads) {
   const bnn::Shape& s = kernel.shape;
   const bnn::After& a = kernel.after;
-  if (batch < 1 || batch > int64_t{1} << 24)
-    throw std::invalid_argument("batch is 1 to 16,777,216; got " + std::to_string(batch));
-  if (threads < 1 || threads > 256)
-    throw std::invalid_argument("threads is 1 to 256; got " + std::to_string(threads));
+  batch_and_threads(batch, threads);
   const int64_t y = s.out(s.height), x = s.out(s.width), sets = kernel.sets();
   Borrowed borrowed;
   bnn::Buffers b{};
@@ -220,26 +84,13 @@ void run(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle 
   kernel.run(batch, b, threads);
 }
 
-// The nanoseconds that each of `rounds` calls took, with no Python in them.
 nb::list time_runs(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle residual,
                    nb::handle dots, nb::handle floats, nb::handle bits, int threads,
                    int64_t rounds) {
-  if (rounds < 1 || rounds > 1 << 20) throw std::invalid_argument("rounds is 1 to 1,048,576");
   const bnn::Buffers b =
       buffers(kernel, batch, input, residual, dots, floats, bits, threads);
-  std::vector<int64_t> took(rounds);
-  {
-    nb::gil_scoped_release release;
-    kernel.check_spare(batch, b.input);
-    for (int64_t& nanoseconds : took) {
-      const auto begun = std::chrono::steady_clock::now();
-      kernel.run(batch, b, threads);
-      nanoseconds = (std::chrono::steady_clock::now() - begun) / std::chrono::nanoseconds(1);
-    }
-  }
-  nb::list out;
-  for (int64_t nanoseconds : took) out.append(nanoseconds);
-  return out;
+  kernel.check_spare(batch, b.input);
+  return timed(rounds, [&] { kernel.run(batch, b, threads); });
 }
 
 void pack(const std::string& isa_name, nb::handle values, nb::handle thresholds, nb::handle out,
@@ -287,7 +138,8 @@ double limit(const std::string& isa, int64_t rounds) {
 
 NB_MODULE(_core, m) {
   m.doc() = "The native core. Use it through kernels.binary, kernels.bits and kernels.isas.";
-  nb::class_<bnn::Kernel>(m, "Kernel")
+  bind_runner(m);
+  nb::class_<bnn::Kernel, bnn::Runner>(m, "Kernel")
       .def("run", &run, nb::arg("batch"), nb::arg("input").none(), nb::arg("residual").none(),
            nb::arg("dots").none(), nb::arg("floats").none(), nb::arg("bits").none(),
            nb::arg("threads"))
@@ -301,4 +153,6 @@ NB_MODULE(_core, m) {
   m.def("table", &table);
   m.def("misfit", &misfit, nb::arg("op"), nb::arg("isa"), nb::arg("variant"));
   m.def("limit", &limit, nb::arg("isa"), nb::arg("rounds"));
+  bind_real(m);
+  bind_program(m);
 }

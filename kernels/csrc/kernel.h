@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "isa.h"
+#include "runner.h"
 
 namespace bnn {
 
@@ -62,13 +63,15 @@ inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; 
 // Why this product cannot compute this shape; empty if it can.
 std::string misfit(const Shape& shape, const Product& product);
 
-class Kernel {
+class Kernel final : public Runner {
  public:
   // Weights: [bases][filters][kernel][kernel][pixel_bytes].
   Kernel(const Shape& shape, const After& after, const Isa& isa, const Product& product,
          const uint8_t* weights, const Constants& constants);
 
   void run(int64_t batch, const Buffers& buffers, int threads) const;
+  Shapes shapes() const override;
+  void run(int64_t batch, const Io& io, int threads) const override;  // not for raw dot products
 
   // Throws std::invalid_argument where a bit past the last channel is set.
   void check_spare(int64_t batch, const uint8_t* input) const;

@@ -67,6 +67,23 @@ void Kernel::run(int64_t batch, const Buffers& buffers, int threads) const {
   }
 }
 
+Shapes Kernel::shapes() const {
+  const int64_t y = shape.out(shape.height), x = shape.out(shape.width);
+  Shapes s{};
+  s.together = true;
+  s.reads = {shape.inputs, shape.height, shape.width, shape.pixel_bytes(), true};
+  if (after.residual != Residual::none)
+    s.residual = {after.residual == Residual::one ? 1 : shape.pairs(), y, x, shape.filters, false};
+  if (after.floats) s.floats = {sets(), y, x, shape.filters, false};
+  if (after.signs) s.bits = {sets() * after.signs, y, x, filter_bytes(), true};
+  return s;
+}
+
+void Kernel::run(int64_t batch, const Io& io, int threads) const {
+  const uint8_t* input = static_cast<const uint8_t*>(io.reads[0]);
+  run(batch, Buffers{input, io.residual, nullptr, io.floats, io.bits}, threads);
+}
+
 // Cuts an image into planes, with its border.
 void Kernel::store_planes(const uint8_t* image, uint8_t* to) const {
   std::memset(to, 0, (shape.height + 2 * shape.padding) * row_stored_);

@@ -278,7 +278,7 @@ def test_one_wrong_argument_is_refused(array: Any, which: str, batch: int, threa
     }
     right = batch == 1 and 1 <= threads <= 256 and which == "dots" and array is None
     call[which] = array
-    core = a_kernel()._core
+    core = a_kernel().core
     if right:
         core.run(**call)
     else:
