@@ -15,7 +15,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from kernels.flow import Use, Value
 from kernels.ops import Op
+from kernels.program import Node
+
+__all__ = ["Plan", "Source", "Step", "Use", "Value"]
 
 
 class Source(NamedTuple):
@@ -32,30 +36,6 @@ class Source(NamedTuple):
     def __str__(self) -> str:
         bases = f"[{','.join(map(str, self.bases))}]" if self.bases else ""
         return f"{self.at}.{self.part}{bases}{' of one latent' if self.latent else ''}"
-
-
-class Value(NamedTuple):
-    """What passes between steps: `sets` maps, of float32 or, with `bits`, of signs."""
-
-    bits: bool
-    sets: int
-    height: int
-    width: int
-    channels: int
-
-    @property
-    def bytes(self) -> int:
-        """For one image. Signs take whole bytes per pixel and set, as `kernels.bits` lays them."""
-        pixel = (self.channels + 7) // 8 if self.bits else 4 * self.channels
-        return self.sets * self.height * self.width * pixel
-
-
-class Use(NamedTuple):
-    """`sets` of the sets of a value, from `first` on."""
-
-    value: int
-    first: int
-    sets: int
 
 
 class Step(NamedTuple):
@@ -87,6 +67,10 @@ class Step(NamedTuple):
     @property
     def uses(self) -> tuple[Use, ...]:
         return self.reads if self.residual is None else (*self.reads, self.residual)
+
+    @property
+    def node(self) -> Node:
+        return Node(self.op, self.reads, self.residual, self.floats, self.bits)
 
 
 @dataclass(frozen=True, slots=True)

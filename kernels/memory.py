@@ -1,0 +1,104 @@
+"""Where the values of a program lie in its one stretch of memory, planned ahead.
+
+Values that are never alive together share memory. A layout is as small as what is alive at once
+wherever that can be found: first the largest values are placed, then other orders are tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from random import Random
+from typing import NamedTuple
+
+from kernels.flow import Value
+from kernels.program import Node, last_reads
+
+ALIGN = 64  # bytes: a line of the cache
+TRIES = 200
+
+
+class Live(NamedTuple):
+    """A value, its bytes, and the nodes between which it is alive, both included."""
+
+    value: int
+    size: int
+    first: int
+    last: int
+
+
+class Layout(NamedTuple):
+    """Where each value begins, and how many bytes all of it is: for one image."""
+
+    offsets: dict[int, int]
+    bytes: int
+
+
+def lives(values: Sequence[Value], nodes: Sequence[Node], output: int) -> list[Live]:
+    """The image is alive from the first node on, the output to the end."""
+    last = last_reads(nodes, output)
+    born = {0: 0} | {value: n for n, node in enumerate(nodes) for value in node.writes}
+    return [
+        Live(value, aligned(values[value].bytes), first, last.get(value, first))
+        for value, first in born.items()
+    ]
+
+
+def aligned(size: int) -> int:
+    return -(-size // ALIGN) * ALIGN
+
+
+def peak(alive: Iterable[Live], nodes: int) -> int:
+    """The most that is alive at once."""
+    change = [0] * (nodes + 2)
+    for live in alive:
+        change[live.first] += live.size
+        change[live.last + 1] -= live.size
+    now = most = 0
+    for step in change:
+        now += step
+        most = max(most, now)
+    return most
+
+
+def layout(alive: Sequence[Live]) -> Layout:
+    """The best of several orders in which to place them, each at the lowest place that is free."""
+    least = peak(alive, max(live.last for live in alive) + 1)
+    best: Layout | None = None
+    for order in _orders(alive):
+        found = _placed(order)
+        if best is None or found.bytes < best.bytes:
+            best = found
+        if best.bytes == least:
+            break
+    assert best is not None
+    return best
+
+
+def _orders(alive: Sequence[Live]) -> Iterable[list[Live]]:
+    keys: list[Callable[[Live], tuple[int, ...]]] = [
+        lambda live: (-live.size, live.first),
+        lambda live: (live.first, -live.size),
+        lambda live: (live.first - live.last, -live.size),
+        lambda live: ((live.first - live.last) * live.size, live.first),
+    ]
+    for key in keys:
+        yield sorted(alive, key=key)
+    rng = Random(0)
+    for _ in range(TRIES):
+        yield sorted(alive, key=lambda live: -live.size * rng.uniform(0.3, 1.0))
+
+
+def _placed(order: Sequence[Live]) -> Layout:
+    placed: list[tuple[int, Live]] = []  # by offset
+    for live in order:
+        offset = 0
+        for begin, other in placed:
+            if other.last < live.first or live.last < other.first:
+                continue
+            if begin >= offset + live.size:
+                break
+            offset = max(offset, begin + other.size)
+        placed.append((offset, live))
+        placed.sort(key=lambda at: at[0])
+    total = max(offset + live.size for offset, live in placed)
+    return Layout({live.value: offset for offset, live in placed}, total)
