@@ -113,7 +113,8 @@ def _computed(
         case Affine():
             return _ended(step, op, x, residual, bank, mode)
         case Mix():
-            return _mixed(step, op, x, bank)
+            blend, sums = mixing(step, op, bank)
+            return layers.mix(op, x, blend=blend, sums=sums)
         case Skip():
             return layers.skip(op, x, residual)
         case Pool():
@@ -142,27 +143,47 @@ def _binary(
     mode: Mode,
 ) -> Maps:
     """Learning, the scales are part of the weights; answering, the products are whole numbers."""
-    assert step.source is not None
-    source, alphas = step.source, None
-    latent = bank.whole(source, "weight")[:1] if source.latent else bank.rows(source, "weight")
-    learnt = bank.find(source, "scale")
-    learnt = None if learnt is None else bank.rows(source, "scale")
-    scales = None
-    if not mode.binary:
-        weights = latent.expand(op.bases, -1, -1, -1, -1) if source.latent else latent
-    elif source.latent:
-        weights, alphas = weight_bases(latent[0], op.bases)
-    elif mode.statistics is None:
-        weights, scales = binarizer.signs(latent), binarizer.scales(latent, learnt)
-    else:
-        weights = binarizer.weights(latent, learnt, mode.progress)
-    if mode.statistics is None:
+    if mode.statistics is None and mode.binary:
+        weights, scales, alphas = answering(step, op, bank, binarizer)
         folded = epilogue.fold(step, op, bank, scales, alphas)
         return epilogue.answer(op, layers.binary_conv(op, x, weights), residual, folded)
-    if alphas is not None:
-        weights = weights * alphas[:, None, None, None, None]
-    products = layers.binary_conv(op, x, weights)
-    return epilogue.learn(step, op, products, residual, bank, mode)
+    products = layers.binary_conv(op, x, _learning(step, op, bank, binarizer, mode))
+    return _ended(step, op, products, residual, bank, mode)
+
+
+def answering(
+    step: Step, op: BinaryConv, bank: Bank, binarizer: Binarizer
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """Signs of the weights (bases, filters, kernel, kernel, channels), what they are multiplied by
+    (bases, filters), and ABC-Net's factors of the bases."""
+    latent, learnt = _latent(step, bank)
+    assert step.source is not None
+    if step.source.latent:
+        weights, alphas = weight_bases(latent[0], op.bases)
+        return weights, None, alphas
+    return binarizer.signs(latent), binarizer.scales(latent, learnt), None
+
+
+def _learning(step: Step, op: BinaryConv, bank: Bank, binarizer: Binarizer, mode: Mode) -> Tensor:
+    """Weights with their scales in them; real ones before the binary stage."""
+    latent, learnt = _latent(step, bank)
+    assert step.source is not None
+    if not mode.binary:
+        return latent.expand(op.bases, -1, -1, -1, -1) if step.source.latent else latent
+    if step.source.latent:
+        weights, alphas = weight_bases(latent[0], op.bases)
+        return weights * alphas[:, None, None, None, None]
+    return binarizer.weights(latent, learnt, mode.progress)
+
+
+def _latent(step: Step, bank: Bank) -> tuple[Tensor, Tensor | None]:
+    """The real weights behind the signs, and learnt scales where there are any."""
+    assert step.source is not None
+    if step.source.latent:
+        return bank.whole(step.source, "weight")[:1], None
+    learnt = bank.find(step.source, "scale")
+    rows = None if learnt is None else bank.rows(step.source, "scale")
+    return bank.rows(step.source, "weight"), rows
 
 
 def _ended(
@@ -173,8 +194,10 @@ def _ended(
     return epilogue.answer(op, products, residual, epilogue.fold(step, op, bank, None))
 
 
-def _mixed(step: Step, op: Mix, x: Maps, bank: Bank) -> Maps:
-    """Factors of a sum are learnt as multiples of an even share, and mixings as what is beside it:
+def mixing(step: Step, op: Mix, bank: Bank) -> tuple[Tensor | None, Tensor | None]:
+    """`blend` and `sums` of a mix.
+
+    Factors of a sum are learnt as multiples of an even share, and mixings as what is beside it:
     so they mean the same for any number of branches, and branches start as their mean.
     """
     blend, sums = None, None
@@ -187,7 +210,7 @@ def _mixed(step: Step, op: Mix, x: Maps, bank: Bank) -> Maps:
         assert step.source is not None
         mixing = bank.whole(step.source, "mixing")[: op.outputs, : op.inputs]
         blend = mixing + 1 / op.inputs
-    return layers.mix(op, x, blend=blend, sums=sums)
+    return blend, sums
 
 
 def _signs(step: Step, y: Maps, bank: Bank, binarizer: Binarizer, mode: Mode) -> Maps:
