@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kernels import choice, files, isas, layers, machine, table
+from kernels import commands as programs
 from kernels.bench import Plan, bench
 from kernels.check import Wrong
 from kernels.layers import Layer
@@ -149,6 +150,7 @@ def _parser() -> argparse.ArgumentParser:
     about = "the machine, what it can run, and what was chosen"
     i = commands.add_parser("info", help=about, description=about)
     i.set_defaults(command=_info)
+    programs.add(commands)
     for command in (b, i):
         command.add_argument("--folder", type=Path, help="where the fastest kernels are remembered")
     return parser

@@ -1,6 +1,46 @@
 from typing import Any
 
-class Kernel:
+class Runner:
+    def step(
+        self, batch: int, reads: Any, residual: Any, floats: Any, bits: Any, threads: int
+    ) -> None: ...
+    def clock_step(
+        self,
+        batch: int,
+        reads: Any,
+        residual: Any,
+        floats: Any,
+        bits: Any,
+        threads: int,
+        rounds: int,
+    ) -> list[int]: ...
+
+class Program:
+    def __init__(
+        self,
+        *,
+        height: int,
+        width: int,
+        channels: int,
+        image: int,
+        mean: list[float],
+        std: list[float],
+        output: int,
+        outputs: int,
+        bytes: int,
+    ) -> None: ...
+    def add(
+        self, runner: Runner, *, reads: list[int], residual: int, floats: int, bits: int
+    ) -> None: ...
+    def run(self, batch: int, images: Any, output: Any, threads: int) -> None: ...
+    def clock(
+        self, batch: int, images: Any, output: Any, threads: int, rounds: int
+    ) -> list[int]: ...
+    def clock_nodes(
+        self, batch: int, images: Any, output: Any, threads: int, rounds: int
+    ) -> list[list[int]]: ...
+
+class Kernel(Runner):
     def run(
         self,
         *,
@@ -26,6 +66,7 @@ class Kernel:
     ) -> list[int]: ...
 
 def make(op: Any, isa: str, variant: str, weights: Any, constants: Any) -> Kernel: ...
+def make_real(op: Any, isa: str, parameters: Any) -> Runner: ...
 def pack(
     *,
     isa: str,
@@ -38,4 +79,5 @@ def pack(
 ) -> None: ...
 def table() -> list[tuple[str, str, bool, list[tuple[str, str]], str]]: ...
 def misfit(op: Any, isa: str, variant: str) -> str: ...
+def spin(rounds: int) -> None: ...
 def limit(isa: str, rounds: int) -> float: ...

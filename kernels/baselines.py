@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kernels import machine, timing
-from kernels.ops import BinaryConv
+from kernels.ops import BinaryConv, RealConv
 from kernels.timing import Runs
 
 DTYPES = ("float32", "bfloat16", "int8")
@@ -50,7 +50,12 @@ def best(op: BinaryConv, batch: int, least_cpu: float = timing.LEAST_CPU) -> lis
     return [_best(dtype, op, batch, least_cpu) for dtype in DTYPES]
 
 
-def _best(dtype: str, op: BinaryConv, batch: int, least_cpu: float) -> Baseline:
+def best_float32(op: BinaryConv | RealConv, batch: int) -> Baseline:
+    """The same for float32 alone, and for real convolutions too."""
+    return _best("float32", op, batch, timing.LEAST_CPU)
+
+
+def _best(dtype: str, op: BinaryConv | RealConv, batch: int, least_cpu: float) -> Baseline:
     settings, why_not = (_int8 if dtype == "int8" else _real)(dtype, op, batch)
     if not settings:
         return Baseline(dtype, reason=why_not)
@@ -62,11 +67,11 @@ def _best(dtype: str, op: BinaryConv, batch: int, least_cpu: float) -> Baseline:
 Settings = tuple[dict[str, Runs], str]
 
 
-def _real(dtype: str, op: BinaryConv, batch: int) -> Settings:
+def _real(dtype: str, op: BinaryConv | RealConv, batch: int) -> Settings:
     import torch
     import torch.nn.functional as f
 
-    if dtype == "bfloat16" and not _offers_bfloat16():
+    if dtype == "bfloat16" and not offers_bfloat16():
         # It would run, emulated, many times slower than float32: no baseline for anybody.
         return {}, "torch has no bfloat16 convolution of its own for this CPU"
     kind = getattr(torch, dtype)
@@ -93,7 +98,7 @@ def _real(dtype: str, op: BinaryConv, batch: int) -> Settings:
     return _those_that_run(tries, op, batch)
 
 
-def _int8(dtype: str, op: BinaryConv, batch: int) -> Settings:
+def _int8(dtype: str, op: BinaryConv | RealConv, batch: int) -> Settings:
     import torch
 
     rng = torch.Generator().manual_seed(0)
@@ -122,7 +127,7 @@ def _int8(dtype: str, op: BinaryConv, batch: int) -> Settings:
 
 
 def _those_that_run(
-    tries: dict[str, Callable[[], Callable[[], Any]]], op: BinaryConv, batch: int
+    tries: dict[str, Callable[[], Callable[[], Any]]], op: BinaryConv | RealConv, batch: int
 ) -> Settings:
     """The settings that give a result of the right shape; where none does, why."""
     import torch
@@ -158,7 +163,7 @@ def _inferring(call: Callable[[], Any]) -> Runs:
     return runs
 
 
-def _offers_bfloat16() -> bool:
+def offers_bfloat16() -> bool:
     import torch
 
     try:

@@ -75,6 +75,12 @@ def fastest(
     return remember(conv, batch, threads, timing.measure(things, ROUNDS, least_cpu=least), folder)
 
 
+@functools.cache
+def chosen(op: BinaryConv | BinaryLinear, threads: int = 1, isa: str | None = None) -> Choice:
+    """`fastest`, asked once in a process: also where the machine was too busy to remember it."""
+    return fastest(op, threads=threads, isa=isa)
+
+
 def candidates(
     op: BinaryConv, isa: str | None = None, variant: str | None = None
 ) -> tuple[Choice, ...]:

@@ -9,12 +9,17 @@ from pathlib import Path
 
 def replace(path: Path, text: str) -> None:
     """Write the text beside `path` and rename it there; who reads meanwhile sees old or new."""
+    replace_bytes(path, text.encode("utf-8"))
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """The same for bytes."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
     beside = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         beside.chmod(0o644)
         beside.replace(path)
     except BaseException:

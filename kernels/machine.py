@@ -9,9 +9,12 @@ import os
 import platform
 import re
 import subprocess
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from kernels import _core
 
 # What a kernel, or torch, is chosen by. Named as Linux names them.
 FLAGS = (
@@ -97,6 +100,16 @@ def here() -> Machine:
         numpy=importlib.metadata.version("numpy"),
         torch=_version("torch"),
     )
+
+
+def clock_ghz() -> float:
+    """What a core runs at now: additions that wait for each other take a cycle each."""
+    rounds, took = 2_000_000, []
+    for _ in range(5):
+        begun = time.perf_counter_ns()
+        _core.spin(rounds)
+        took.append(time.perf_counter_ns() - begun)
+    return rounds / min(took)
 
 
 def usable_cores() -> int:

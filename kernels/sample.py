@@ -10,7 +10,17 @@ import numpy as np
 from kernels.binary import Constants, Floats, Kernel, empty
 from kernels.bits import Bits, bytes_for
 from kernels.isas import Choice
-from kernels.ops import BinaryConv, Curve, Epilogue, Residual
+from kernels.ops import (
+    BinaryConv,
+    BinaryLinear,
+    Curve,
+    Epilogue,
+    Linear,
+    Op,
+    RealConv,
+    Residual,
+)
+from kernels.parameters import Array, wanted
 from kernels.timing import Runs
 
 
@@ -46,6 +56,29 @@ def case(op: BinaryConv, batch: int, rng: np.random.Generator) -> Case:
     signs = _bits((op.inputs, batch, op.height, op.width), op.channels, rng)
     weights = _bits((op.bases, op.filters, op.kernel, op.kernel), op.channels, rng)
     return Case(op, signs, weights, *_constants(op, batch, rng))
+
+
+def parameters(op: Op, rng: np.random.Generator) -> dict[str, Array]:
+    """For any op, what is optional too: such that what comes out is about as large as what goes in.
+
+    Through many layers numbers would else grow until they are infinite, or shrink until they are
+    so small that a processor slows down.
+    """
+    return {name: _parameter(op, name, want.shape, rng) for name, want in wanted(op).items()}
+
+
+def _parameter(op: Op, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
+    times = 1.0
+    match op, name:
+        case ((BinaryConv() | BinaryLinear()), "weights"):
+            return _bits(shape[:-1], op.channels, rng)
+        case BinaryConv(), "scale":
+            times = op.products**-0.5
+        case (BinaryLinear(), "scale") | (Linear(), "weights"):
+            times = op.channels**-0.5
+        case RealConv(), "weights":
+            times = (op.kernel**2 * op.channels // op.groups) ** -0.5
+    return (rng.standard_normal(shape) * times).astype(np.float32)
 
 
 def _bits(shape: tuple[int, ...], values: int, rng: np.random.Generator) -> Bits:

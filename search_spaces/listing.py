@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any, assert_never
 
+from kernels.op_data import to_data as op_data
 from kernels.ops import (
     Affine,
     BinaryConv,
@@ -26,10 +26,7 @@ from kernels.ops import (
 )
 from search_spaces.plan import Plan, Step, Use
 
-
-def op_data(op: Op) -> dict[str, Any]:
-    """Its name and its fields; enough to make it again."""
-    return {"op": type(op).__name__, **asdict(op)}
+__all__ = ["lines", "op_data", "step_data"]
 
 
 def step_data(plan: Plan, step: Step) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from search_spaces.backbones import BACKBONES
 from search_spaces.known import KNOWN, find_arch
 from search_spaces.spaces import SPACES, find_space
@@ -23,6 +25,7 @@ EXAMPLES = """examples:
   python -m trainers train "resnet8 | 2x3 mean | 1x2 gate" --data fashion-mnist --data-dir data \\
       --recipe fast --out mine
   python -m trainers evaluate mine --data-dir data
+  python -m trainers export mine --data-dir data -o mine.bnn
   python -m trainers supernet groupnet --backbone digits --recipe smoke --out super
   python -m trainers bench step
 
@@ -84,9 +87,30 @@ def _parser() -> argparse.ArgumentParser:
     judged.add_argument("--data-dir", type=Path, metavar="DIR", help="where the images are")
     judged.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
 
-    timed = commands.add_parser("bench", help="how long a step of a supernet takes, and in what")
+    out = commands.add_parser("export", help="a trained network, packed into a file that runs")
+    out.set_defaults(command=export)
+    out.add_argument("home", type=Path, metavar="DIR", help="what --out was")
+    out.add_argument("--data-dir", type=Path, metavar="DIR", help="where the images are")
+    out.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="model.bnn")
+    out.add_argument(
+        "--images", type=_a_count, default=1000, help="to compare decisions on (%(default)s)"
+    )
+    out.add_argument(
+        "--allow",
+        type=float,
+        default=0.002,
+        metavar="SHARE",
+        help="of the decisions may differ from the network's, or nothing is written (%(default)s)",
+    )
+    out.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
+
+    timed = commands.add_parser("bench", help="how long things take, beside how others do them")
     timed.set_defaults(command=bench)
-    timed.add_argument("what", choices=("step", "memory"))
+    timed.add_argument(
+        "what",
+        choices=("step", "memory", "programs"),
+        help="a step of a supernet; memory over 1,000 evaluations; whole packed programs",
+    )
     timed.add_argument("--backbone", default="resnet20", metavar="NAME", help="(%(default)s)")
     timed.add_argument("--batch", type=_a_count, default=128, help="(%(default)s)")
     timed.add_argument("--rounds", type=_a_count, default=3, help="(%(default)s)")
@@ -273,6 +297,29 @@ def evaluate(args: argparse.Namespace) -> None:
     put(args.home / "result.json", {**found.result, "test": asdict(result)})
 
 
+def export(args: argparse.Namespace) -> None:
+    import torch
+
+    from kernels.engine import Engine
+    from trainers.data.sets import load
+    from trainers.export import about, compared, packed, written
+    from trainers.job import trained
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    found = trained(args.home)
+    data = load(found.data, args.data_dir, seed=found.result["seed"])
+    images = data.selection
+    count = min(args.images, len(images))
+    program = packed(found.network, found.task)
+    batches = (images.take(part) for part in np.array_split(np.arange(count), -(-count // 100)))
+    agreement = compared(found.network, Engine(program, measured=False), found.task, batches)
+    written(program, args.output, about(found), agreement, args.allow)
+    print(f"{args.output}: {args.output.stat().st_size:,} bytes")
+    print(f"beside torch, on the selection split: {agreement}")
+    print(f"to see how fast it is: python -m kernels time {args.output}")
+
+
 def bench(args: argparse.Namespace) -> None:
     import torch
 
@@ -280,7 +327,9 @@ def bench(args: argparse.Namespace) -> None:
 
     if args.threads:
         torch.set_num_threads(args.threads)
-    run = {"step": benches.step, "memory": benches.memory}[args.what]
+    from trainers.bench_programs import programs
+
+    run = {"step": benches.step, "memory": benches.memory, "programs": programs}[args.what]
     for line in run(find_space("groupnet", args.backbone), args.batch, args.rounds):
         print(line, flush=True)
 

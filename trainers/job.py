@@ -172,7 +172,7 @@ def said(job: Job) -> Scores:
 class Trained:
     arch: Arch
     network: Network
-    task: Task
+    task: Classification
     data: str
     result: dict[str, Any]
 

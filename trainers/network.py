@@ -6,6 +6,8 @@ extracted from a supernet computes what the supernet computed.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -63,7 +65,17 @@ def network(
     return Network(planned, Bank.new(needed([planned], binarizer), seed), binarizer)
 
 
-def run(plan: Plan, bank: Bank, binarizer: Binarizer, images: Tensor, mode: Mode) -> Tensor:
+Watch = Callable[[int, Maps], None]  # is shown every value
+
+
+def run(
+    plan: Plan,
+    bank: Bank,
+    binarizer: Binarizer,
+    images: Tensor,
+    mode: Mode,
+    watch: Watch | None = None,
+) -> Tensor:
     image = plan.values[0]
     if images.shape[1:] != (image.channels, image.height, image.width):
         raise ValueError(
@@ -79,6 +91,8 @@ def run(plan: Plan, bank: Bank, binarizer: Binarizer, images: Tensor, mode: Mode
             values[step.floats] = written
         if step.bits is not None:
             values[step.bits] = _signs(step, written, bank, binarizer, mode)
+        for value in step.writes if watch else ():
+            watch(value, values[value])  # type: ignore[misc]
         for value in done:
             del values[value]
     (output,) = (values[value][0] for value in plan.outputs)

@@ -448,6 +448,12 @@ const Product kProducts[] = {
      16, 2, 1, nullptr, nullptr, filters_lay_out, filters_laid_out, nullptr, filters_panel},
 };
 
+constexpr int kTileSize = 6, kTilePieces = 1;
+inline F splat(float x) { return _mm256_set1_ps(x); }
+inline F fused(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+
+#include "real_lanes.h"
+
 }  // namespace avx2
 
 const Isa kAvx2 = {
@@ -460,6 +466,7 @@ const Isa kAvx2 = {
     avx2::pack,
     avx2::limit,
     "vpshufb (xor and count of 4 signs by table) + vpaddb",
+    &avx2::kReal,
 };
 
 }  // namespace bnn

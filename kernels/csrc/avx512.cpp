@@ -219,7 +219,27 @@ const Product kProducts[] = {
      words_store, prefix_seal, prefix_lay_out, words_laid_out, nullptr, prefix_panel},
 };
 
+constexpr int kTileSize = 12, kTilePieces = 2;
+#if defined(BNN_EMULATE)
+inline F splat(float x) {
+  F all;
+  for (int i = 0; i < kLanes; ++i) all[i] = x;
+  return all;
+}
+inline F fused(F a, F b, F c) {
+  for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+}
+#else
+inline F splat(float x) { return _mm512_set1_ps(x); }
+inline F fused(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+#endif
+
+#include "real_lanes.h"
+
 }  // namespace avx512
+
+const RealOps kAvx512Real = avx512::kReal;
 
 const Isa kAvx512 = {
     "avx512",
@@ -231,6 +251,7 @@ const Isa kAvx512 = {
     avx512::pack,
     avx512::limit,
     "vpxord + vpopcntd + vpaddd",
+    &kAvx512Real,
 };
 
 }  // namespace bnn

@@ -134,6 +134,18 @@ double limit(const std::string& isa, int64_t rounds) {
   return row.limit(rounds);
 }
 
+// So many additions, each of which waits for the one before: a cycle each.
+void spin(int64_t rounds) {
+  if (rounds < 1 || rounds > int64_t{1} << 32) throw std::invalid_argument("rounds is 1 to 2^32");
+  nb::gil_scoped_release release;
+  uint64_t sum = 0;
+  for (int64_t i = 0; i < rounds; i += 16)
+    for (int j = 0; j < 16; ++j) {
+      sum += 3;
+      asm volatile("" : "+r"(sum));
+    }
+}
+
 }  // namespace
 
 NB_MODULE(_core, m) {
@@ -152,6 +164,7 @@ NB_MODULE(_core, m) {
         nb::arg("pixels"), nb::arg("channels"), nb::arg("signs"));
   m.def("table", &table);
   m.def("misfit", &misfit, nb::arg("op"), nb::arg("isa"), nb::arg("variant"));
+  m.def("spin", &spin, nb::arg("rounds"));
   m.def("limit", &limit, nb::arg("isa"), nb::arg("rounds"));
   bind_real(m);
   bind_program(m);

@@ -163,14 +163,15 @@ inline void batch_and_threads(int64_t batch, int threads) {
     throw std::invalid_argument("threads is 1 to 256; got " + std::to_string(threads));
 }
 
-// The nanoseconds that each of `rounds` runs took, with no Python in them.
-template <class Run>
-nb::list timed(int64_t rounds, const Run& run) {
+// The nanoseconds that each of `rounds` runs took, with no Python in them, nor what comes `before`.
+template <class Before, class Run>
+nb::list timed(int64_t rounds, const Before& before, const Run& run) {
   if (rounds < 1 || rounds > 1 << 20) throw std::invalid_argument("rounds is 1 to 1,048,576");
   std::vector<int64_t> took(rounds);
   {
     nb::gil_scoped_release release;
     for (int64_t& nanoseconds : took) {
+      before();
       const auto begun = std::chrono::steady_clock::now();
       run();
       nanoseconds = (std::chrono::steady_clock::now() - begun) / std::chrono::nanoseconds(1);
@@ -179,6 +180,11 @@ nb::list timed(int64_t rounds, const Run& run) {
   nb::list out;
   for (int64_t nanoseconds : took) out.append(nanoseconds);
   return out;
+}
+
+template <class Run>
+nb::list timed(int64_t rounds, const Run& run) {
+  return timed(rounds, [] {}, run);
 }
 
 }  // namespace border

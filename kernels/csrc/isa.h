@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "product.h"
+#include "real.h"
 
 namespace bnn {
 
@@ -22,6 +23,7 @@ struct Isa {
   // binary multiply-accumulates that were. What a plain kernel could reach if it did nothing else.
   double (*limit)(int64_t rounds);
   const char* limit_about;
+  const RealOps* real;
 };
 
 extern const Isa kPortable;
@@ -29,6 +31,7 @@ extern const Isa kPortable;
 extern const Isa kAvx2;
 extern const Isa kAvx512;
 extern const Isa kAmx;
+extern const RealOps kAvx512Real;  // AMX has none of its own
 #endif
 #if defined(__aarch64__)
 extern const Isa kNeon;

@@ -71,11 +71,18 @@ const Product kProducts[] = {
      words_store, nullptr, words_lay_out, words_laid_out, nullptr, words_panel},
 };
 
+constexpr int kTileSize = 6, kTilePieces = 1;
+inline F splat(float x) { return vdupq_n_f32(x); }
+inline F fused(F a, F b, F c) { return vfmaq_f32(c, a, b); }
+
+#include "real_lanes.h"
+
 }  // namespace neon
 
 const Isa kNeon = {
     "neon",     "NEON", neon::runs_here, neon::kProducts,   2,
     neon::finish, neon::pack, neon::limit,     "eor + cnt + add",
+    &neon::kReal,
 };
 
 }  // namespace bnn

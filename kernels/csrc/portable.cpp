@@ -72,6 +72,15 @@ const Product kProducts[] = {
      words_store, nullptr, words_lay_out, words_laid_out, nullptr, words_panel},
 };
 
+constexpr int kTileSize = 2, kTilePieces = 1;
+inline F splat(float x) { return F{x, x, x, x}; }
+inline F fused(F a, F b, F c) {
+  for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+}
+
+#include "real_lanes.h"
+
 }  // namespace portable
 
 const Isa kPortable = {
@@ -84,6 +93,7 @@ const Isa kPortable = {
     portable::pack,
     portable::limit,
     "xor, the arithmetic population count of bytes, add",
+    &portable::kReal,
 };
 
 }  // namespace bnn

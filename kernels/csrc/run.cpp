@@ -2,22 +2,16 @@
 // cut into panels and shared among threads.
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "kernel.h"
 #include "pool.h"
+#include "room.h"
 
 namespace bnn {
 namespace {
 
 constexpr int64_t kCache = 192 << 10;  // stored patches that are worked on at a time, in bytes
-
-// Memory that a thread keeps for its next call. Its content is whatever was there.
-template <int kPurpose>
-uint8_t* room(int64_t bytes) {
-  thread_local std::vector<uint8_t> held;
-  if (static_cast<int64_t>(held.size()) < bytes + 64) held.resize(bytes + 64);
-  return held.data() + (64 - reinterpret_cast<uintptr_t>(held.data()) % 64) % 64;
-}
 
 // A stretch of a few bytes: not worth a call.
 inline void copy(uint8_t* to, const uint8_t* from, int64_t bytes) {
@@ -68,6 +62,8 @@ void Kernel::run(int64_t batch, const Buffers& buffers, int threads) const {
 }
 
 Shapes Kernel::shapes() const {
+  if (after.raw())
+    throw std::invalid_argument("raw dot products are for looking at: no program has a place for them");
   const int64_t y = shape.out(shape.height), x = shape.out(shape.width);
   Shapes s{};
   s.together = true;

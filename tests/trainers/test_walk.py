@@ -1,137 +1,26 @@
-"""What a network answers is its plan, walked in NumPy over the references of its ops."""
+"""A network, its packed program and the NumPy walk over the references answer the same.
+
+For every decomposition, link, skip and backbone.
+"""
 
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
-from kernels import real_reference, reference
-from kernels.binary import Constants
-from kernels.ops import (
-    Affine,
-    BinaryConv,
-    Blend,
-    GlobalPool,
-    Linear,
-    Mix,
-    Pack,
-    Pool,
-    RealConv,
-    Resize,
-    Skip,
-)
+from kernels import bits
+from kernels.engine import Engine
+from kernels.walk import walk
 from search_spaces.arch import Arch
 from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
 from search_spaces.group import Link, abc, branches, layers, real
-from search_spaces.plan import Step, Use
 from search_spaces.spaces import SPACES
-from trainers import epilogue
-from trainers.abc import thresholds as abc_thresholds
-from trainers.abc import weight_bases
-from trainers.network import Network, network, signs_of
-
-Array = NDArray[Any]
-
-
-@torch.no_grad()
-def walk(net: Network, images: Array) -> Array:
-    values: dict[int, Array] = {0: images[None]}
-
-    def part(use: Use) -> Array:
-        return values[use.value][use.first : use.first + use.sets]
-
-    for step in net.plan.steps:
-        x = np.concatenate([part(use) for use in step.reads])
-        residual = None if step.residual is None else part(step.residual)
-        y = computed(step, net, x, residual)
-        if step.floats is not None:
-            values[step.floats] = y
-        if step.bits is not None:
-            signs = reference.signs(step.op, y, Constants(thresholds=levels(step, net, y)))  # type: ignore[arg-type]
-            values[step.bits] = signs.reshape(-1, *signs.shape[2:])
-    (output,) = net.plan.outputs
-    return values[output][0].reshape(len(images), -1)
-
-
-def computed(step: Step, net: Network, x: Array, residual: Array | None) -> Array:
-    op, bank = step.op, net.bank
-    weight = None
-    if step.source is not None and not isinstance(op, Mix):
-        rows = bank.rows if isinstance(op, BinaryConv) else bank.whole
-        weight = rows(step.source, "weight").detach()
-    match op:
-        case BinaryConv():
-            assert weight is not None
-            assert step.source is not None
-            scales = alphas = None
-            if step.source.latent:
-                w, alphas = weight_bases(weight[0], op.bases)
-            else:
-                w, scales = net.binarizer.signs(weight), net.binarizer.scales(weight, None)
-            d = reference.dots(op, x.astype(np.int8), w.numpy().astype(np.int8))
-            c = epilogue.fold(step, op, bank, scales, alphas).constants()
-            return reference.epilogue(op, d, c, residual)
-        case RealConv():
-            assert weight is not None
-            sums = real_reference.real_conv(op, x, weight.numpy())
-            c = epilogue.fold(step, op, bank, None).constants()
-            return reference.epilogue(op, sums, c, residual)
-        case Affine():
-            c = epilogue.fold(step, op, bank, None).constants()
-            return reference.epilogue(op, x, c, residual)
-        case Mix():
-            return mixed(step, op, net, x)
-        case Skip():
-            return real_reference.skip(op, x, residual)
-        case Pool():
-            return real_reference.pool(op, x)
-        case GlobalPool():
-            return real_reference.global_pool(op, x)
-        case Resize():
-            return real_reference.resize(op, x)
-        case Linear():
-            assert weight is not None
-            assert step.source is not None
-            bias = bank.whole(step.source, "bias").detach().numpy()
-            flat = x[0].reshape(x.shape[1], -1)
-            return real_reference.linear(op, flat, weight.numpy(), bias)[None, :, None, None]
-        case Pack():
-            return x
-        case _:
-            raise AssertionError(op)
-
-
-def mixed(step: Step, op: Mix, net: Network, x: Array) -> Array:
-    sums = blend = None
-    if step.scales is not None:
-        sums = (net.bank.rows(step.scales, "factor") / op.inputs).numpy()
-    if op.kind is Blend.GATE:
-        assert step.source is not None
-        theta = net.bank.whole(step.source, "theta")[: min(op.inputs, op.outputs)]
-        blend = torch.sigmoid(theta).numpy()
-    if op.kind is Blend.ROUTE:
-        assert step.source is not None
-        mixing = net.bank.whole(step.source, "mixing")[: op.outputs, : op.inputs]
-        blend = (mixing + 1 / op.inputs).numpy()
-    return real_reference.mix(op, x, blend=blend, sums=sums)
-
-
-def levels(step: Step, net: Network, y: Array) -> Array:
-    """(sets, signs, channels)"""
-    shape = (len(y), signs_of(step), y.shape[-1])
-    if step.thresholds is None:
-        return np.zeros(shape, np.float32)
-    if step.thresholds.latent:
-        shifts = net.bank.whole(step.thresholds, "shifts")[: shape[1]]
-        return np.broadcast_to(abc_thresholds(shifts).numpy()[:, None], shape)
-    rows = net.bank.rows(step.thresholds, "threshold").numpy()
-    return np.broadcast_to(rows[:, None], shape)
+from trainers.export import packed
+from trainers.network import Network, network
 
 
 def moved(net: Network, seed: int) -> None:
@@ -150,14 +39,23 @@ def moved(net: Network, seed: int) -> None:
 def same(arch: Arch, backbone: Backbone, seed: int = 0) -> None:
     net = network(arch, backbone, seed=seed)
     moved(net, seed)
+    program = packed(net)
     rng = np.random.default_rng(seed)
     shape = (2, backbone.height, backbone.width, backbone.channels)
     images = rng.integers(-8, 9, shape).astype(np.float32) / 4
     with torch.no_grad():
-        got = net(torch.from_numpy(images).permute(0, 3, 1, 2))
-    got = got.permute(0, 2, 3, 1) if got.ndim == 4 else got
-    wanted = walk(net, images)
-    np.testing.assert_allclose(got.flatten(1).numpy(), wanted, rtol=1e-4, atol=1e-4)
+        answered = net(torch.from_numpy(images).permute(0, 3, 1, 2))
+    answered = answered.permute(0, 2, 3, 1) if answered.ndim == 4 else answered
+    engine = Engine(program, measured=False)
+    ran, wanted = engine.run(images), walk(program, images)
+    np.testing.assert_allclose(answered.numpy(), ran, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        ran.reshape(2, -1), wanted[program.output][0].reshape(2, -1), rtol=1e-4, atol=1e-4
+    )
+    for number, found in engine.values(images).items():
+        if program.values[number].bits:
+            signs = bits.unpack(found, program.values[number].channels)
+            np.testing.assert_array_equal(signs, wanted[number])
 
 
 @pytest.mark.parametrize("style", ["digits", "digits+rprelu+rsign+lambda", "digits+free-down"])

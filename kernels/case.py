@@ -1,0 +1,74 @@
+"""Any op with random parameters and inputs, ready to be timed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import sample
+from kernels.engine import depths, runner
+from kernels.flow import Flow, Value, flow
+from kernels.isas import Choice
+from kernels.ops import Op
+from kernels.parameters import Array
+from kernels.program import Node, Program
+
+
+class Case:
+    """One image through one op."""
+
+    def __init__(
+        self, op: Op, chosen: Choice | None, isa: str | None, threads: int, rng: np.random.Generator
+    ) -> None:
+        self.op, self.threads = op, threads
+        form: Flow = flow(op)
+        self._core = runner(op, sample.parameters(op, rng), chosen, isa)
+        self._reads = _random(form.reads, rng)
+        self._residual = None if form.residual is None else _random(form.residual, rng)
+        self._floats, self._bits = _room(form.floats), _room(form.bits)
+
+    def runs(self, n: int) -> Sequence[float]:
+        """The nanoseconds of each of n runs, taken in the core. See `timing.Runs`."""
+        took: list[float] = self._core.clock_step(
+            1, self._reads, self._residual, self._floats, self._bits, self.threads, n
+        )
+        return took
+
+    def once(self) -> Any:
+        self._core.step(1, self._reads, self._residual, self._floats, self._bits, self.threads)
+        return self._floats, self._bits
+
+
+def case(op: Op, chosen: Choice | None, isa: str | None = None, threads: int = 1) -> Case:
+    return Case(op, chosen, isa, threads, np.random.default_rng(0))
+
+
+def program(
+    values: Sequence[Value], nodes: Sequence[Node], output: int, rng: np.random.Generator
+) -> Program:
+    """A program of random parameters: it takes as long as a trained one."""
+    given = tuple(sample.parameters(node.op, rng) for node in nodes)
+    return Program(tuple(values), tuple(nodes), given, output)
+
+
+def _shape(value: Value) -> tuple[int, ...]:
+    sets, height, width, depth = depths(value)
+    return sets, 1, height, width, depth
+
+
+def _random(value: Value, rng: np.random.Generator) -> Array:
+    if not value.bits:
+        return rng.standard_normal(_shape(value), np.float32)
+    bits: NDArray[np.uint8] = rng.integers(0, 256, _shape(value), np.uint8)
+    if value.channels % 8:
+        bits[..., -1] &= (1 << value.channels % 8) - 1
+    return bits
+
+
+def _room(value: Value | None) -> Array | None:
+    if value is None:
+        return None
+    return np.empty(_shape(value), np.uint8 if value.bits else np.float32)

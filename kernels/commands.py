@@ -1,0 +1,169 @@
+"""The commands about programs and their ops: profile, show, run, time."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kernels.progress import Progress
+
+if TYPE_CHECKING:
+    from kernels.profile import Asked, Profile
+
+PROFILE = """\
+Measures every op of a list on this machine: random weights, one image at a time. The file goes
+wherever the search runs. Here it takes NumPy and this package, nothing else.
+
+If FILE is there already and is of this machine, this build and these threads, only what it lacks is
+measured. Ctrl-C keeps what is done; the same command goes on.
+
+  python -m search_spaces ops groupnet --backbone resnet20 -o ops.json
+  python -m kernels profile ops.json -o pi4.json
+"""
+TIME = """\
+The whole program in one call, and each op as it takes part in it; random images, time taken in the
+core. With torch installed, beside each convolution and linear layer stands torch's float32 time for
+one of that shape.
+"""
+
+
+def profile(asked: argparse.Namespace) -> int:
+    from kernels import profile as profiles
+    from kernels.op_data import read_ops
+    from kernels.profile import Asked
+
+    how = Asked(threads=asked.threads, isa=asked.isa, rounds=asked.rounds)
+    wanted = list(dict.fromkeys(read_ops(asked.ops)))
+    found = _begun(asked.output, how)
+    missing = [op for op in wanted if op not in found.entries]
+    if kept := len(wanted) - len(missing):
+        print(f"{kept} of {len(wanted)} ops are in {asked.output} already", file=sys.stderr)
+    whole = True
+    bar = Progress(len(missing), "measured")
+    try:
+        for entries in profiles.measure(missing, how):
+            found = found.with_entries(entries)
+            profiles.save(found, asked.output)
+            bar.at(len(found.entries) - kept)
+    except KeyboardInterrupt:
+        whole = False
+    bar.end()
+    busy = sum(not entry.timing.trusted for entry in found.entries.values())
+    unsteady = sum(not entry.timing.steady for entry in found.entries.values())
+    print(
+        f"{asked.output}: {len(found.entries)} ops on {found.machine['cpu']}, {found.threads} "
+        f"thread{'s' if found.threads > 1 else ''}, {found.clock_ghz} GHz; {unsteady} unsteady, "
+        f"{busy} while the machine was too busy to trust"
+    )
+    if not whole:
+        print(
+            f"kernels: stopped, {asked.output} has what was done; the same command goes on",
+            file=sys.stderr,
+        )
+    return 0 if whole else 130
+
+
+def _begun(path: Path, how: Asked) -> Profile:
+    from kernels import profile as profiles
+
+    fresh = profiles.empty(how)
+    if not path.exists():
+        return fresh
+    found = profiles.load(path)
+    if not found.same_place(fresh):
+        raise ValueError(
+            f"{path} is of {found.machine['name']}, core {found.core}, {found.threads} threads; "
+            f"this is {fresh.machine['name']}, core {fresh.core}, {fresh.threads}: "
+            "name another file, or delete that one"
+        )
+    return found
+
+
+def show(asked: argparse.Namespace) -> int:
+    from kernels import model
+
+    contents = model.describe(asked.model)
+    about = contents.about
+    for name, value in (
+        ("architecture", about.arch), ("key", about.key), ("made by", about.made_by),
+        ("data", about.data), ("created", about.created),
+        ("accuracy", None if about.accuracy is None else f"{about.accuracy:.2%}, as claimed"),
+        ("labels", None if about.labels is None else ", ".join(about.labels)),
+    ):  # fmt: skip
+        if value is not None:
+            print(f"{name:13} {value}")
+    outline = contents.outline
+    image, size = outline.values[0], asked.model.stat().st_size
+    print(f"{'images':13} {image.height}x{image.width}x{image.channels}")
+    print(f"{'file':13} {size:,} bytes, {contents.bytes:,} of them parameters")
+    print(f"{'memory':13} {model.needed_bytes(outline):,} bytes for an image, about")
+    print(f"{'ops':13} {len(outline.nodes)}")
+    return 0
+
+
+def run(asked: argparse.Namespace) -> int:
+    import numpy as np
+
+    from kernels import model, picture
+    from kernels.engine import Engine
+
+    program, about = model.load(asked.model)
+    engine = Engine(program, threads=asked.threads, isa=asked.isa, measured=False)
+    for path in asked.pictures:
+        logits = engine.run(picture.read(path, program.image)[None])[0]
+        if logits.ndim != 1:
+            raise ValueError(f"{asked.model} answers with maps, which cannot be printed")
+        odds = np.exp(logits - logits.max())
+        odds /= odds.sum()
+        best = np.argsort(-odds)[: asked.top]
+        names = about.labels or [str(n) for n in range(len(odds))]
+        print(f"{path}: {', '.join(f'{names[n]} {odds[n]:.1%}' for n in best)}")
+    return 0
+
+
+def time(asked: argparse.Namespace) -> int:
+    from kernels import machine, model
+    from kernels.engine import Engine
+    from kernels.program_time import measured
+
+    program, about = model.load(asked.model)
+    engine = Engine(program, threads=asked.threads, isa=asked.isa)
+    times = measured(engine, asked.batch, asked.rounds, torch=asked.torch)
+    many = "1 thread" if asked.threads == 1 else f"{asked.threads} threads"
+    print(f"{machine.here()}: {many}, batch {asked.batch}")
+    if about.arch:
+        print(about.arch)
+    for line in times.lines(engine):
+        print(line)
+    return 0
+
+
+def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    raw = argparse.RawDescriptionHelpFormatter
+    p = commands.add_parser(
+        "profile", help="measure every op of a list", description=PROFILE, formatter_class=raw
+    )
+    p.add_argument("ops", type=Path, metavar="OPS", help="what `python -m search_spaces ops` wrote")
+    p.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile")
+    p.add_argument("--rounds", type=int, default=12, help="turns of each, twice (%(default)s)")
+    p.set_defaults(command=profile)
+    s = commands.add_parser("show", help="what a packed network is")
+    s.set_defaults(command=show)
+    r = commands.add_parser("run", help="what a packed network says of pictures")
+    r.add_argument("--top", type=int, default=3, metavar="N", help="answers (%(default)s)")
+    r.set_defaults(command=run)
+    t = commands.add_parser(
+        "time", help="how long a packed network takes", description=TIME, formatter_class=raw
+    )
+    t.add_argument("--batch", type=int, default=1, help="images in a call (%(default)s)")
+    t.add_argument("--rounds", type=int, default=20, help="turns (%(default)s)")
+    t.add_argument("--no-torch", dest="torch", action="store_false", help="do not time torch")
+    t.set_defaults(command=time)
+    for command in (s, r, t):
+        command.add_argument("model", type=Path, metavar="MODEL", help="a file like model.bnn")
+    r.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="PNG, JPEG, .npy ...")
+    for command in (p, r, t):
+        command.add_argument("--threads", type=int, default=1, help="(%(default)s)")
+        command.add_argument("--isa", help="only this instruction set; `info` lists them")

@@ -1,0 +1,17 @@
+// Memory that a thread keeps for its next call. Its content is whatever was there.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace bnn {
+
+// Begins a line of the cache. A file has its own: purposes are numbered file by file.
+template <int kPurpose>
+static uint8_t* room(int64_t bytes) {
+  thread_local std::vector<uint8_t> held;
+  if (static_cast<int64_t>(held.size()) < bytes + 64) held.resize(bytes + 64);
+  return held.data() + (64 - reinterpret_cast<uintptr_t>(held.data()) % 64) % 64;
+}
+
+}  // namespace bnn

@@ -1,0 +1,40 @@
+"""A picture from a file, as a program takes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels.flow import Value
+
+
+def read(path: Path, form: Value) -> NDArray[np.uint8]:
+    """(height, width, channels) of 0 to 255; fitted, and cut at two sides if it has to be.
+
+    A `.npy` file has to have that form already; any other kind of picture takes Pillow.
+    """
+    wanted = (form.height, form.width, form.channels)
+    if path.suffix == ".npy":
+        array = np.load(path, allow_pickle=False)
+        if array.dtype != np.uint8 or array.shape != wanted:
+            raise ValueError(f"{path} is {array.dtype}{array.shape}; uint8{wanted} is wanted")
+        return np.ascontiguousarray(array)
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise ValueError(
+            f"to read {path} Pillow has to be installed; without it give a .npy of uint8{wanted}"
+        ) from None
+    if form.channels not in (1, 3):
+        raise ValueError(f"a picture has 1 or 3 channels; the program wants {form.channels}")
+    try:
+        with Image.open(path) as opened:
+            turned = ImageOps.exif_transpose(opened).convert("L" if form.channels == 1 else "RGB")
+    except (OSError, SyntaxError, Image.DecompressionBombError) as bad:
+        raise ValueError(f"{path} cannot be read as a picture: {bad}") from bad
+    size = (form.width, form.height)
+    if turned.size != size:
+        turned = ImageOps.fit(turned, size, Image.Resampling.BILINEAR)
+    return np.asarray(turned, np.uint8).reshape(wanted)

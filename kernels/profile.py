@@ -1,0 +1,169 @@
+"""A profile: how long each op of a list takes on one machine, one image at a time, as a file.
+
+Ops are timed in groups whose members take turns, each group twice, the second time in another
+order: what is slow for a minute is not slow for one op alone. Before each run its input is written
+anew, as the op before it would have done, so that it is found where a program finds it.
+
+The file is portable: it is made where the networks will run, and used where they are searched. That
+takes NumPy and this package there, nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from kernels import choice, files, isas, machine, timing
+from kernels.case import Case, case
+from kernels.op_data import from_data, to_data
+from kernels.ops import BinaryConv, BinaryLinear, Op
+from kernels.timing import Timing
+
+FORMAT = "binary-nas profile 1"
+GROUP = 24  # ops that take turns
+ROUNDS = 12  # in each of two passes
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An op, the kernel that ran it, and its time."""
+
+    op: Op
+    kernel: str
+    timing: Timing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What times depend on besides the op."""
+
+    threads: int = 1
+    isa: str | None = None
+    rounds: int = ROUNDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """`machine` and `core` say where and with which build; `clock_ghz` what a core ran at."""
+
+    machine: Mapping[str, Any]
+    core: str
+    clock_ghz: float
+    threads: int
+    isa: str | None
+    made: str
+    entries: Mapping[Op, Entry]
+
+    def time_ns(self, op: Op) -> float:
+        """The median. A KeyError names an op that was not measured."""
+        try:
+            return self.entries[op].timing.median_ns
+        except KeyError:
+            raise KeyError(f"the profile has no {op}") from None
+
+    def with_entries(self, entries: Iterable[Entry]) -> Profile:
+        return replace(self, entries={**self.entries, **{entry.op: entry for entry in entries}})
+
+    def same_place(self, other: Profile) -> bool:
+        """Whether times of both may stand in one file."""
+        names = (self.machine["name"], other.machine["name"])
+        mine, its = ((p.core, p.threads, p.isa) for p in (self, other))
+        return names[0] == names[1] and mine == its
+
+
+def empty(asked: Asked) -> Profile:
+    """A profile of this machine, now, with nothing in it."""
+    return Profile(
+        machine=machine.here().to_dict(),
+        core=choice.core(),
+        clock_ghz=round(machine.clock_ghz(), 2),
+        threads=asked.threads,
+        isa=asked.isa,
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        entries={},
+    )
+
+
+def measure(ops: Sequence[Op], asked: Asked) -> Iterator[list[Entry]]:
+    """Group by group. Every op is measured, busy machine or not: look at `timing.trusted`."""
+    for first in range(0, len(ops), GROUP):
+        yield _group([_ready(op, asked) for op in ops[first : first + GROUP]], asked)
+
+
+Ready = tuple[Case, str]
+
+
+def _ready(op: Op, asked: Asked) -> Ready:
+    chosen = None
+    if isinstance(op, BinaryConv | BinaryLinear):
+        chosen = choice.chosen(op, asked.threads, asked.isa)
+    return case(op, chosen, asked.isa, asked.threads), str(chosen or isas.choose(asked.isa))
+
+
+def _group(ready: Sequence[Ready], asked: Asked) -> list[Entry]:
+    things = {n: one.runs for n, (one, _) in enumerate(ready)}
+    least = timing.LEAST_CPU if asked.threads == 1 else choice.LEAST_CPU_THREADS
+    passes = []
+    for turn in range(2):
+        order = list(things)
+        Random(turn).shuffle(order)
+        shuffled = {n: things[n] for n in order}
+        passes.append(timing.measure(shuffled, asked.rounds, least_cpu=least))
+    return [
+        Entry(one.op, kernel, min((p[n] for p in passes), key=lambda t: t.median_ns))
+        for n, (one, kernel) in enumerate(ready)
+    ]
+
+
+def save(profile: Profile, path: Path) -> None:
+    entries = [
+        {"op": to_data(entry.op), "kernel": entry.kernel, **asdict(entry.timing)}
+        for entry in profile.entries.values()
+    ]
+    content = {"format": FORMAT, **_about(profile), "entries": entries}
+    files.replace(path, json.dumps(content, indent=1) + "\n")
+
+
+def _about(profile: Profile) -> dict[str, Any]:
+    return {
+        "machine": dict(profile.machine),
+        "core": profile.core,
+        "clock_ghz": profile.clock_ghz,
+        "threads": profile.threads,
+        "isa": profile.isa,
+        "made": profile.made,
+    }
+
+
+def load(path: Path) -> Profile:
+    """Errors name the file and what is wrong with it."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as torn:
+        raise ValueError(f"{path} is no profile: it is not JSON ({torn})") from torn
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path} is no profile: it does not say {FORMAT!r}")
+    try:
+        about = {name: content[name] for name in ("machine", "core", "clock_ghz", "threads")}
+        entries = [_entry(row) for row in content["entries"]]
+        _ = about["machine"]["name"]
+        return Profile(
+            **about,
+            isa=content["isa"],
+            made=str(content["made"]),
+            entries={entry.op: entry for entry in entries},
+        )
+    except (KeyError, TypeError, ValueError) as bad:
+        raise ValueError(f"{path} is no whole profile: {bad!r}") from bad
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    times = {name: float(row[name]) for name in ("median_ns", "spread_ns", "low_ns", "disturbed")}
+    return Entry(
+        from_data(row["op"]), str(row["kernel"]), Timing(**times, rounds=int(row["rounds"]))
+    )

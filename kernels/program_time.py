@@ -1,0 +1,75 @@
+"""How long a whole program takes, and each of its ops in it, beside torch where it is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import baselines, machine, timing
+from kernels.engine import Engine
+from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv
+from kernels.timing import Timing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Times:
+    whole: Timing
+    nodes: NDArray[np.float64]  # median nanoseconds of each node
+    float32: dict[Op, float]  # torch's, of ops that are convolutions
+
+    def lines(self, engine: Engine) -> Iterator[str]:
+        whole, program = self.whole, engine.program
+        yield (
+            f"whole   {whole.median_ns / 1e3:9.1f} us, +- {whole.spread_ns / 1e3:.1f}"
+            + ("" if whole.trusted else "; the machine was too busy to trust this")
+        )
+        yield f"memory  {engine.layout.bytes:9,} bytes of values, {program.bytes:,} of parameters"
+        yield f"{'':4} {'us':>8} {'share':>6} {'x f32':>6}  op"
+        total = self.nodes.sum()
+        for n, (node, took) in enumerate(zip(program.nodes, self.nodes, strict=True)):
+            theirs = self.float32.get(node.op)
+            ratio = "" if theirs is None else f"{theirs / took:.1f}"
+            kernel = f"  ({engine.choices[n]})" if engine.choices[n] else ""
+            share = f"{took / total:.1%}"
+            yield f"{n:4} {took / 1e3:8.1f} {share:>6} {ratio:>6}  {_short(node.op)}{kernel}"
+
+
+def _short(op: Op) -> str:
+    name = type(op).__name__
+    match op:
+        case BinaryConv() | RealConv():
+            several = f", {op.inputs} in" if op.inputs > 1 else ""
+            bases = f", {op.bases} bases" if isinstance(op, BinaryConv) and op.bases > 1 else ""
+            stride = f"/{op.stride}" if op.stride > 1 else ""
+            window = f"{op.kernel}x{op.kernel}{stride}"
+            return f"{name} {window} {op.channels}->{op.filters}@{op.height}{several}{bases}"
+        case _:
+            return name
+
+
+def measured(engine: Engine, batch: int, rounds: int, *, torch: bool) -> Times:
+    image = engine.program.image
+    form = (batch, image.height, image.width, image.channels)
+    images = np.random.default_rng(0).standard_normal(form, np.float32)
+    whole = timing.measure({"whole": partial(engine.clock, images)}, rounds)["whole"]
+    runs = max(3, min(200, int(3e8 / whole.median_ns)))
+    nodes = np.median(engine.clock_nodes(images, runs), axis=0)
+    theirs = _float32(engine, batch) if torch and machine.here().torch is not None else {}
+    return Times(whole, nodes, theirs)
+
+
+def _float32(engine: Engine, batch: int) -> dict[Op, float]:
+    """Torch's time for one float32 convolution of the shape of each op."""
+    with baselines.threads(engine.threads):
+        found = {}
+        for op in dict.fromkeys(engine.program.ops):
+            conv = op.as_conv() if isinstance(op, BinaryLinear) else op
+            if isinstance(conv, BinaryConv) or (isinstance(conv, RealConv) and conv.groups == 1):
+                best = baselines.best_float32(conv, batch)
+                if best.runs is not None:
+                    found[op] = timing.measure({0: best.runs}, 7, tries=1)[0].median_ns
+    return found

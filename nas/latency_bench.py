@@ -1,0 +1,117 @@
+"""How far off predictions are, on random architectures that were not used for fitting."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from random import Random
+
+import numpy as np
+
+from kernels import machine, profile, timing
+from kernels.case import program
+from kernels.engine import Engine
+from kernels.profile import Asked, Profile
+from kernels.progress import Progress
+from nas.latency import Latency, Sample, errors, fit
+from search_spaces.plan import Plan
+from search_spaces.planner import plan
+from search_spaces.space import Space
+from search_spaces.spaces import find_space
+
+GROUP = 16  # programs that take turns
+FITTED = 32  # programs to fit on
+
+
+def drawn(space: Space, count: int, seed: int) -> list[Plan]:
+    """Different architectures, at random."""
+    rng = Random(seed)
+    found: dict[str, Plan] = {}
+    while len(found) < count:
+        arch = space.decode(space.sample(rng))
+        found.setdefault(arch.key, plan(arch, space.backbone))
+    return list(found.values())
+
+
+def profiled(plans: Sequence[Plan], asked: Asked) -> Iterator[Profile]:
+    """The profile of all their ops, as it grows."""
+    ops = list(dict.fromkeys(op for planned in plans for op in planned.ops))
+    found = profile.empty(asked)
+    for entries in profile.measure(ops, asked):
+        found = found.with_entries(entries)
+        yield found
+
+
+def measured(plans: Sequence[Plan], asked: Asked) -> Iterator[Sample]:
+    """Whole programs of random weights, in groups that take turns."""
+    for first in range(0, len(plans), GROUP):
+        group = plans[first : first + GROUP]
+        engines = [_engine(planned, asked) for planned in group]
+        shape = engines[0].program.image
+        images = np.random.default_rng(0).standard_normal(
+            (1, shape.height, shape.width, shape.channels), np.float32
+        )
+        things = {n: partial(engine.clock, images) for n, engine in enumerate(engines)}
+        times = timing.measure(things, asked.rounds)
+        for n, planned in enumerate(group):
+            yield Sample(planned, times[n].median_ns)
+
+
+def _engine(planned: Plan, asked: Asked) -> Engine:
+    nodes = tuple(step.node for step in planned.steps)
+    (output,) = planned.outputs
+    made = program(planned.values, nodes, output, np.random.default_rng(0))
+    return Engine(made, threads=asked.threads, isa=asked.isa)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = _parser().parse_args(argv)
+    space = find_space(args.space, args.backbone)
+    asked = Asked(threads=args.threads, rounds=args.rounds)
+    plans = drawn(space, FITTED + args.count, args.seed)
+    ops = len({op for planned in plans for op in planned.ops})
+    print(f"{space.name} on {space.backbone.name}, {machine.here()}, {args.threads} thread(s)")
+    bar = Progress(ops, "ops measured")
+    for found in profiled(plans, asked):
+        bar.at(len(found.entries))
+    bar.end()
+    bar, samples = Progress(len(plans), "programs measured"), []
+    for sample in measured(plans, asked):
+        samples.append(sample)
+        bar.at(len(samples))
+    bar.end()
+    busy = sum(not entry.timing.trusted for entry in found.entries.values())
+    print(f"{ops} ops, {busy} of them while the machine was too busy to trust")
+    latency = fit(found, samples[:FITTED])
+    for name, predicting in (("sum of ops", Latency(found)), ("fitted", latency)):
+        off = errors(predicting, samples[FITTED:])
+        print(
+            f"{name:10} of {args.count} programs, none used for fitting: {off.within(0.05):.1%} "
+            f"within 5 %, {off.within(0.1):.1%} within 10 %, tau {off.tau:.3f}, "
+            f"median error {np.median(off.relative):+.1%}"
+        )
+    print(
+        f"fitted on {FITTED}: {latency.overhead_ns / 1e3:.1f} us + {latency.node_ns:.0f} ns for "
+        f"each of the ops + {latency.factor:.3f} x their times"
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m nas.latency_bench", description=__doc__)
+    parser.add_argument("--space", default="groupnet", help="(%(default)s)")
+    parser.add_argument("--backbone", default="resnet20", help="(%(default)s)")
+    for name, default, what in (
+        ("count", 200, "architectures to predict"),
+        ("rounds", 12, "turns of each"),
+        ("threads", 1, "of the CPU"),
+        ("seed", 0, "of the drawing"),
+    ):
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"{what} (%(default)s)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

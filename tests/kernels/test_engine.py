@@ -1,0 +1,122 @@
+"""Programs run whole: any batch, from several threads, on whole numbers too; memory stays flat."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kernels import isas
+from kernels.case import program
+from kernels.engine import Engine
+from kernels.program import Normal, Program
+from kernels.walk import walk
+from search_spaces.arch import Arch
+from search_spaces.backbones import find_backbone
+from search_spaces.group import Link, branches
+from search_spaces.planner import plan
+
+BACKBONE = find_backbone("resnet20+w0.5").sized(12)
+ARCH = Arch("classify", BACKBONE.name, (branches(4, 3), branches(5, 2, Link.GATE)), ())
+
+
+def made(normal: Normal | None = None) -> Program:
+    planned = plan(ARCH, BACKBONE)
+    (output,) = planned.outputs
+    nodes = [step.node for step in planned.steps]
+    drawn = program(planned.values, nodes, output, np.random.default_rng(3))
+    return Program(drawn.values, drawn.nodes, drawn.parameters, output, normal)
+
+
+PROGRAM = made()
+IMAGES = np.random.default_rng(5).standard_normal((5, 12, 12, 3)).astype(np.float32)
+
+
+def test_a_batch_is_its_images_one_by_one() -> None:
+    engine = Engine(PROGRAM, measured=False)
+    one_by_one = np.concatenate([engine.run(image[None]) for image in IMAGES])
+    np.testing.assert_array_equal(engine.run(IMAGES), one_by_one)
+
+
+@pytest.mark.parametrize("isa", [isa.name for isa in isas.available()])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_threads_and_instruction_sets_change_no_bit(isa: str, threads: int) -> None:
+    wanted = Engine(PROGRAM, measured=False).run(IMAGES)
+    engine = Engine(PROGRAM, threads=threads, isa=isa, measured=False)
+    np.testing.assert_array_equal(engine.run(IMAGES), wanted)
+    np.testing.assert_array_equal(engine.run(IMAGES[:1]), wanted[:1])
+
+
+def test_node_by_node_gives_what_the_one_call_gives() -> None:
+    engine = Engine(PROGRAM, measured=False)
+    output = engine.values(IMAGES)[PROGRAM.output]
+    np.testing.assert_array_equal(output.reshape(5, -1), engine.run(IMAGES))
+
+
+def test_it_is_what_the_references_say() -> None:
+    wanted = walk(PROGRAM, IMAGES)[PROGRAM.output].reshape(5, -1)
+    np.testing.assert_allclose(Engine(PROGRAM, measured=False).run(IMAGES), wanted, 1e-4, 1e-4)
+
+
+def test_whole_numbers_are_normalised_as_float32_is() -> None:
+    mean, std = np.float32([120.5, 99.25, 7]), np.float32([60, 3.5, 77.7])
+    normal = Normal(tuple(mean.tolist()), tuple(std.tolist()))
+    engine = Engine(made(normal), measured=False)
+    pixels = np.random.default_rng(1).integers(0, 256, (3, 12, 12, 3), np.uint8)
+    prepared = (pixels.astype(np.float32) - mean) / std
+    np.testing.assert_array_equal(engine.run(pixels), engine.run(prepared))
+
+
+def test_images_of_another_form_are_refused() -> None:
+    engine = Engine(PROGRAM, measured=False)
+    with pytest.raises(ValueError, match=r"images are \(batch, 12, 12, 3\); got \(5, 12, 12\)"):
+        engine.run(IMAGES[..., 0])
+    with pytest.raises(TypeError, match="how to normalise uint8"):
+        engine.run(IMAGES.astype(np.uint8))
+    with pytest.raises(TypeError, match="float32"):
+        engine.run(IMAGES.astype(np.float64))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="batch is 1"):
+        engine.run(IMAGES[:0])
+
+
+def resident_kib() -> int:
+    text = Path("/proc/self/status").read_text()
+    return int(text.split("VmRSS:")[1].split()[0])
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads /proc")
+def test_ten_thousand_runs_from_four_threads_answer_the_same_and_memory_stays_flat() -> None:
+    engine = Engine(PROGRAM, measured=False)
+    wanted = engine.run(IMAGES)
+    wrong: list[int] = []
+
+    def work(first: int, runs: int) -> None:
+        for n in range(first, first + runs):
+            i = n % len(IMAGES)
+            if not np.array_equal(engine.run(IMAGES[i : i + 1]), wanted[i : i + 1]):
+                wrong.append(n)
+
+    def from_four_threads(runs: int) -> None:
+        threads = [threading.Thread(target=work, args=(t, runs)) for t in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    from_four_threads(250)
+    before = resident_kib()
+    from_four_threads(2250)
+    assert wrong == []
+    assert resident_kib() - before < 1024
+
+
+def test_times_are_taken_of_the_whole_and_of_each_node() -> None:
+    engine = Engine(PROGRAM, measured=False)
+    assert len(engine.clock(IMAGES[:1], 3)) == 3
+    nodes = engine.clock_nodes(IMAGES[:1], 50)
+    assert nodes.shape == (50, len(PROGRAM.nodes))
+    assert (nodes >= 0).all()
+    whole = np.median(engine.clock(IMAGES[:1], 50))
+    assert 0.2 * whole < np.median(nodes.sum(1)) < 5 * whole

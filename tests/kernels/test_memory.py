@@ -1,0 +1,89 @@
+"""Values alive together never share memory, and all of it is hardly more than they need."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernels.memory import ALIGN, Layout, Live, aligned, layout, lives, peak
+from search_spaces.backbones import find_backbone
+from search_spaces.cost import cost
+from search_spaces.known import KNOWN, find_arch
+from search_spaces.plan import Plan
+from search_spaces.planner import plan
+from search_spaces.spaces import SPACES
+
+
+def together(a: Live, b: Live) -> bool:
+    return a.first <= b.last and b.first <= a.last
+
+
+def assert_apart(alive: list[Live], found: Layout) -> None:
+    for live in alive:
+        assert found.offsets[live.value] % ALIGN == 0
+        assert 0 <= found.offsets[live.value] <= found.bytes - live.size
+    for a, b in combinations(alive, 2):
+        if together(a, b):
+            first, second = found.offsets[a.value], found.offsets[b.value]
+            assert first + a.size <= second or second + b.size <= first, (a, b)
+
+
+spans = st.tuples(st.integers(1, 9), st.integers(0, 12), st.integers(0, 4))
+
+
+@given(st.lists(spans, min_size=1, max_size=24))
+def test_no_two_that_are_alive_together_overlap(drawn: list[tuple[int, int, int]]) -> None:
+    alive = [
+        Live(n, size * ALIGN, first, first + more) for n, (size, first, more) in enumerate(drawn)
+    ]
+    found = layout(alive)
+    assert_apart(alive, found)
+    assert found.bytes >= peak(alive, 20)
+
+
+def test_the_peak_is_what_is_alive_at_once() -> None:
+    alive = [Live(0, 64, 0, 0), Live(1, 128, 0, 1), Live(2, 256, 1, 2), Live(3, 512, 3, 3)]
+    assert peak(alive, 4) == 512
+    assert peak(alive[:3], 4) == 128 + 256
+
+
+def of(planned: Plan) -> list[Live]:
+    (output,) = planned.outputs
+    return lives(planned.values, [step.node for step in planned.steps], output)
+
+
+def test_what_is_alive_is_what_the_costs_count() -> None:
+    for name in KNOWN:
+        arch = find_arch(name, "resnet20")
+        planned = plan(arch, find_backbone(arch.backbone))
+        bytes_ = {live.value: planned.values[live.value].bytes for live in of(planned)}
+        exact = [live._replace(size=bytes_[live.value]) for live in of(planned)]
+        assert peak(exact, len(planned.steps)) == cost(planned).peak_bytes
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet20"])
+@pytest.mark.parametrize("name", list(KNOWN))
+def test_known_architectures_take_no_more_than_their_peak(name: str, backbone: str) -> None:
+    arch = find_arch(name, backbone)
+    planned = plan(arch, find_backbone(arch.backbone))
+    found = layout(of(planned))
+    assert_apart(of(planned), found)
+    assert found.bytes == peak(of(planned), len(planned.steps))
+
+
+@pytest.mark.parametrize("name", list(SPACES))
+def test_any_architecture_takes_hardly_more(name: str) -> None:
+    space, rng = SPACES[name](find_backbone("resnet20")), Random(name)
+    for _ in range(12):
+        planned = plan(space.decode(space.sample(rng)), space.backbone)
+        found = layout(of(planned))
+        assert_apart(of(planned), found)
+        assert found.bytes <= 1.02 * peak(of(planned), len(planned.steps))
+
+
+def test_sizes_are_whole_lines_of_the_cache() -> None:
+    assert [aligned(n) for n in (0, 1, 64, 65)] == [0, 64, 64, 128]

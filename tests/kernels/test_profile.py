@@ -1,0 +1,97 @@
+"""A profile has a time for each op, is whole or refused, and goes on where it was left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from programs_command import call, ops_file
+
+from kernels import profile
+from kernels.case import case
+from kernels.isas import choices
+from kernels.op_data import read_ops
+from kernels.ops import BinaryConv, GlobalPool
+from kernels.profile import Asked
+
+ASKED = Asked(rounds=2)
+
+
+@pytest.fixture
+def ops(tmp_path: Path) -> Path:
+    return ops_file(tmp_path)
+
+
+def test_every_op_has_a_time(ops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "here.json"
+    assert call("profile", ops, "-o", out, "--rounds", 2).returncode == 0
+    found = profile.load(out)
+    wanted = read_ops(ops)
+    assert list(found.entries) == list(dict.fromkeys(wanted))
+    assert all(found.time_ns(op) > 0 for op in wanted)
+    assert 0.2 < found.clock_ghz < 10
+    assert found.threads == 1
+
+
+def test_what_is_there_is_kept_and_the_rest_is_measured(ops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "here.json"
+    some = tmp_path / "some.json"
+    content = json.loads(ops.read_text())
+    some.write_text(json.dumps({**content, "ops": content["ops"][:3]}))
+    call("profile", some, "-o", out, "--rounds", 2)
+    before = profile.load(out).entries
+    said = call("profile", ops, "-o", out, "--rounds", 2)
+    assert f"3 of {len(set(read_ops(ops)))} ops are in" in said.stderr
+    after = profile.load(out).entries
+    assert {op: after[op] for op in before} == before
+    assert len(after) > len(before)
+
+
+def test_times_of_another_machine_or_build_are_not_mixed(ops: Path, tmp_path: Path) -> None:
+    out = tmp_path / "there.json"
+    call("profile", ops, "-o", out, "--rounds", 2)
+    content = json.loads(out.read_text())
+    for change in ({"core": "other"}, {"threads": 2}, {"machine": {"name": "pi4"}}):
+        out.write_text(json.dumps({**content, **change}))
+        said = call("profile", ops, "-o", out)
+        assert said.returncode == 2
+        assert "name another file, or delete that one" in said.stderr
+
+
+def test_a_saved_profile_is_the_profile(tmp_path: Path) -> None:
+    op = GlobalPool(height=4, width=4, channels=8)
+    (entries,) = profile.measure([op], ASKED)
+    made = profile.empty(ASKED).with_entries(entries)
+    profile.save(made, tmp_path / "p.json")
+    assert profile.load(tmp_path / "p.json") == made
+    with pytest.raises(KeyError, match="the profile has no GlobalPool"):
+        made.time_ns(GlobalPool(height=5, width=4, channels=8))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "is no profile: it is not JSON"),
+        ("[]", "is no profile: it does not say"),
+        ('{"format": "binary-nas profile 2"}', "is no profile: it does not say"),
+        ('{"format": "binary-nas profile 1"}', "is no whole profile: KeyError"),
+    ],
+)
+def test_another_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:
+    file = tmp_path / "p.json"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"{file} {says}"):
+        profile.load(file)
+
+
+def test_a_case_is_the_op_and_nothing_else() -> None:
+    op = BinaryConv(height=6, width=5, channels=24, filters=16, padding=1)
+    timed = case(GlobalPool(height=4, width=4, channels=8), None)
+    floats, signs = timed.once()
+    assert floats.shape == (1, 1, 1, 1, 8)
+    assert signs is None
+    assert np.isfinite(floats).all()
+    with pytest.raises(ValueError, match="raw dot products"):
+        case(op, choices(op)[0]).once()

@@ -1,0 +1,115 @@
+"""A packed network is shown, run and timed from the command line."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from programs_command import call
+
+from kernels import model
+from kernels.about import About
+from kernels.case import program
+from kernels.engine import Engine
+from kernels.program import Normal, Program
+from kernels.progress import Progress
+from search_spaces.backbones import find_backbone
+from search_spaces.known import find_arch
+from search_spaces.planner import plan
+
+NORMAL = Normal((100.0,) * 3, (50.0,) * 3)
+LABELS = tuple(f"thing {n}" for n in range(10))
+
+
+@pytest.fixture(scope="module")
+def packed() -> Program:
+    backbone = find_backbone("resnet20+w0.5").sized(16)
+    planned = plan(find_arch("groupnet-k3", backbone.name), backbone)
+    (output,) = planned.outputs
+    nodes = [step.node for step in planned.steps]
+    made = program(planned.values, nodes, output, np.random.default_rng(0))
+    return Program(made.values, made.nodes, made.parameters, output, NORMAL)
+
+
+@pytest.fixture(scope="module")
+def file(packed: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("packed") / "model.bnn"
+    about = About(arch="resnet20 | 9x3 mean", labels=LABELS, accuracy=0.875, data="things, test")
+    model.save(packed, path, about)
+    return path
+
+
+def test_it_is_shown(file: Path) -> None:
+    said = call("show", file).stdout
+    for words in ("resnet20 | 9x3 mean", "87.50%, as claimed", "16x16x3", "thing 9"):
+        assert words in said
+    assert f"{file.stat().st_size:,} bytes" in said
+
+
+def test_it_says_what_is_on_a_picture(file: Path, packed: Program, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    pixels = np.random.default_rng(3).integers(0, 256, (16, 16, 3), np.uint8)
+    image.fromarray(pixels).save(tmp_path / "some.png")
+    np.save(tmp_path / "some.npy", pixels)
+    best = LABELS[int(Engine(packed, measured=False).run(pixels[None])[0].argmax())]
+    for name in ("some.png", "some.npy"):
+        said = call("run", file, tmp_path / name, "--top", 1)
+        assert re.fullmatch(rf".*{name}: {best} \d+\.\d%\n", said.stdout), said
+
+
+def test_a_larger_picture_is_fitted(file: Path, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image")
+    image.new("L", (90, 40), 77).save(tmp_path / "grey.png")
+    assert call("run", file, tmp_path / "grey.png").returncode == 0
+
+
+def test_its_time_is_told_op_by_op(file: Path, packed: Program) -> None:
+    said = call("time", file, "--rounds", 2, "--no-torch").stdout
+    assert re.search(r"whole +\d+\.\d us", said)
+    rows = re.findall(r"^ +\d+ +\d+\.\d +\d+\.\d% .*(?:Conv|Pool|Linear)", said, re.M)
+    assert len(rows) == len(packed.nodes)
+
+
+def test_beside_torch_there_is_a_ratio(file: Path) -> None:
+    pytest.importorskip("torch")
+    said = call("time", file, "--rounds", 2).stdout
+    assert re.search(r"% +\d+\.\d  BinaryConv 3x3", said)
+
+
+@pytest.mark.parametrize(
+    ("args", "says"),
+    [
+        (("show", "nowhere.bnn"), "nowhere.bnn"),
+        (("run", "{file}", "nowhere.png"), "nowhere.png"),
+        (("run", "{file}", "{file}"), "cannot be read as a picture"),
+        (("run", "{file}", "x.npy", "--isa", "sse9"), "no instruction set is called 'sse9'"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(file: Path, args: tuple[str, ...], says: str) -> None:
+    said = call(*(str(file) if arg == "{file}" else arg for arg in args))
+    assert said.returncode == 2
+    assert says in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_picture_of_another_form_is_refused(file: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "other.npy", np.zeros((8, 8, 3), np.uint8))
+    said = call("run", file, tmp_path / "other.npy")
+    assert "uint8(8, 8, 3); uint8(16, 16, 3) is wanted" in said.stderr
+
+
+def test_progress_moves_on_a_screen_and_is_quiet_elsewhere() -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen, elsewhere = Screen(), io.StringIO()
+    for out in (screen, elsewhere):
+        bar = Progress(4, "measured", out)
+        bar.at(1)
+        bar.end()
+    assert "measured 1/4" in screen.getvalue()
+    assert elsewhere.getvalue() == ""
