@@ -86,8 +86,6 @@ class Engine:
         return core
 
     def _place(self, use: Use) -> int:
-        if use.value == 0:
-            raise ValueError("the image can be read, but not added to another map")
         return self.layout.offsets[use.value] + use.first * self.program.values[use.value].set_bytes
 
     def _places(self, use: Use) -> list[int]:

@@ -110,7 +110,7 @@ def check_flow(values: Sequence[Value], nodes: Sequence[Node], output: int) -> N
                 written.add(value)
         except ValueError as wrong:
             raise ValueError(f"node {n}: {wrong}") from None
-    if output not in written:
+    if output == 0 or output not in written:
         raise ValueError(f"value {output} is the output, and nothing writes it")
     if values[output].bits or values[output].sets != 1:
         raise ValueError(f"the output is one float map; value {output} is {values[output]}")
@@ -126,11 +126,17 @@ def _check_use(use: Use, values: Sequence[Value], written: set[int]) -> None:
 def _check_node(node: Node, values: Sequence[Value]) -> None:
     wants, op = flow(node.op), node.op
     if sum(use.sets for use in node.reads) != wants.reads.sets:
-        raise ValueError(f"it reads {wants.reads.sets} sets; got {node.reads}")
+        raise ValueError(
+            f"it reads {wants.reads.sets} sets; got {sum(use.sets for use in node.reads)}"
+        )
     for use in node.reads:
         same_form(values[use.value], wants.reads, flat=isinstance(op, Linear))
     if len({use.value for use in node.reads}) > 1 and wants.reads.bits:
         raise ValueError("signs that are read together lie in one value")
+    if not node.writes:
+        raise ValueError("it writes nothing")
+    if node.residual is not None and node.residual.value == 0:
+        raise ValueError("the image can be read, but not added to another map")
     if (node.residual is None) != (wants.residual is None):
         raise ValueError("a residual where the op adds one, and nowhere else")
     if node.residual is not None and wants.residual is not None:

@@ -108,13 +108,15 @@ void RealConv::plan_blocks() {
     blocks_.push_back(std::move(block));
   }
   weights_.resize(weights + kPiece);
+  const uintptr_t at = reinterpret_cast<uintptr_t>(weights_.data());
+  first_weight_ = weights_.data() + (64 - at % 64) % 64 / sizeof(float);
 }
 
 void RealConv::plan_bands() {
   const RealShape& s = shape_;
   const int64_t out_wide = s.out(s.width), out_tall = s.out(s.height);
   const int64_t row = wide_ * s.channels * static_cast<int64_t>(sizeof(float));
-  if (row > kMostBytes / (s.reach() * s.inputs))
+  if (!as_it_is_ && row > kMostBytes / (s.reach() * s.inputs))
     throw std::invalid_argument("a row of windows is larger than this can hold");
   const int64_t fit = (kCache / (row * s.inputs) - s.reach()) / s.stride + 1;
   if (one_) {  // the rows of other images may follow, and nothing is stored
@@ -139,7 +141,7 @@ void RealConv::lay_out(const float* weights) {
                                : block.first + block.parts[i + 1].column;
       for (int64_t f = block.first + part.column; f < end; ++f) {
         const int64_t n = f - block.first - part.column;
-        float* to = weights_.data() + part.weights + n % kPiece;
+        float* to = first_weight_ + part.weights + n % kPiece;
         for (const Chunk& chunk : chunks_) {
           const int64_t before = chunk.begin * part.pieces + n / kPiece * chunk.floats;
           for (int64_t k = 0; k < chunk.floats; ++k)
@@ -166,24 +168,19 @@ void RealConv::store(const float* image, int64_t row, int64_t rows, float* to) c
   }
 }
 
-RealConv::Rows RealConv::rows(int64_t batch) const {
-  const int64_t tall = shape_.out(shape_.height);
-  return one_ ? Rows{1, batch * tall} : Rows{batch, tall};
-}
-
 void RealConv::run(int64_t batch, const Io& io, int threads) const {
   const RealShape& s = shape_;
-  const Rows rows = this->rows(batch);
-  const int64_t out_wide = s.out(s.width), all = rows.images * rows.each * out_wide;
+  const int64_t out_wide = s.out(s.width), out_tall = s.out(s.height);
+  const int64_t images = one_ ? 1 : batch, rows = one_ ? batch * out_tall : out_tall;
   const int64_t line = wide_ * s.channels, image = s.height * s.width * s.channels;
   const int64_t stored = ((band_ - 1) * s.stride + s.reach()) * line + kPiece;
-  const int64_t bands = (rows.each + band_ - 1) / band_, items = rows.images * bands;
+  const int64_t bands = (rows + band_ - 1) / band_, items = images * bands;
   const int64_t blocks = static_cast<int64_t>(blocks_.size());
   const int64_t parts =
       threads == 1 ? 1 : std::min(blocks, std::max<int64_t>(1, 4 * threads / items));
   auto work = [&](int64_t item) {
     const int64_t part = item % parts, n = item / parts / bands;
-    const int64_t row = item / parts % bands * band_, tall = std::min(band_, rows.each - row);
+    const int64_t row = item / parts % bands * band_, tall = std::min(band_, rows - row);
     float* to = as_it_is_ ? nullptr : reinterpret_cast<float*>(room<0>(4 * s.inputs * stored));
     const float* inputs[64];
     for (int64_t i = 0; i < s.inputs; ++i) {
@@ -191,7 +188,7 @@ void RealConv::run(int64_t batch, const Io& io, int threads) const {
       inputs[i] = as_it_is_ ? from + row * s.stride * line : to + i * stored;
       if (!as_it_is_) store(from, row, tall, to + i * stored);
     }
-    const Band band{inputs, (n * rows.each + row) * out_wide, tall * out_wide, all};
+    const Band band{inputs, (n * rows + row) * out_wide, tall * out_wide, images * rows * out_wide};
     const int64_t panels = (band.pixels + kRealPixels - 1) / kRealPixels;
     for (int64_t b = part * blocks / parts; b < (part + 1) * blocks / parts; ++b)
       for (int64_t p = 0; p < panels; ++p)
@@ -234,7 +231,7 @@ void RealConv::add_up(const float* input, const Block& block, const int64_t* uni
       p.n_runs = points_.empty() ? chunk.n : 0;
       p.points = points_.data();
       p.n_points = static_cast<int>(points_.size());
-      p.weights = weights_.data() + part.weights + chunk.begin * part.pieces * kPiece;
+      p.weights = first_weight_ + part.weights + chunk.begin * part.pieces * kPiece;
       p.stride = chunk.floats * kPiece;
       p.pieces = part.pieces;
       p.ahead = weights_.size() > kNear ? (chunk.floats + pixels - 1) / pixels : 0;

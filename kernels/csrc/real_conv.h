@@ -47,16 +47,12 @@ class RealConv final : public Runner {
     const float* const* inputs;  // where their first windows begin
     int64_t first, pixels, all;  // of all output pixels of a set
   };
-  struct Rows {  // output rows, of each of some images
-    int64_t images, each;
-  };
 
   void plan_runs();
   void plan_points();
   void plan_blocks();
   void plan_bands();
   void lay_out(const float* weights);
-  Rows rows(int64_t batch) const;
   void store(const float* image, int64_t row, int64_t rows, float* to) const;
   void panel(const Band& band, const Block& block, int64_t first, int64_t end,
              const Io& io) const;
@@ -77,6 +73,7 @@ class RealConv final : public Runner {
   std::vector<Block> blocks_;
   std::vector<int64_t> units_;  // of the pixels of a band
   std::vector<float> weights_;
+  float* first_weight_;         // aligned
 };
 
 }  // namespace bnn

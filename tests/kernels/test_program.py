@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kernels.epilogue import Epilogue, Residual
+from kernels.epilogue import RAW, Epilogue, Residual
 from kernels.flow import Use, Value, flow
 from kernels.ops import BinaryConv, Blend, GlobalPool, Linear, Mix, Pack, RealConv
 from kernels.parameters import Array, wanted
@@ -71,7 +71,9 @@ def test_a_program_counts_its_parameters() -> None:
         (1, {"reads": (Use(2, -1, 1),)}, "node 1: value 2 has 1 sets"),
         (1, {"reads": (Use(2, 0, 1), Use(2, 0, 1))}, "node 1: it reads 1 sets"),
         (1, {"residual": None}, "node 1: a residual where"),
-        (1, {"residual": Use(0, 0, 1)}, "maps like float32 16@8x8 are wanted; got float32 3@8x8"),
+        (1, {"residual": Use(0, 0, 1)}, "the image can be read, but not added"),
+        (1, {"residual": Use(4, 0, 1)}, "it reads value 4, which nothing wrote before"),
+        (1, {"op": replace(BODY, after=RAW), "residual": None, "floats": None}, "it writes nothing"),
         (1, {"bits": 4}, "node 1: a value for what the op writes"),
         (1, {"floats": 1}, "node 1: value 1 cannot be written there"),
         (1, {"floats": 77}, "node 1: value 77 cannot be written there"),
@@ -85,7 +87,11 @@ def test_a_broken_flow_is_refused(n: int, change: dict[str, object], says: str) 
 
 
 def test_a_program_ends_with_an_output_that_is_written() -> None:
-    for output, says in ((6, "nothing writes it"), (2, "the output is one float map")):
+    for output, says in (
+        (6, "nothing writes it"),
+        (0, "nothing writes it"),
+        (2, "the output is one float map"),
+    ):
         with pytest.raises(ValueError, match=says):
             replace(GOOD, output=output)
 
