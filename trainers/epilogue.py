@@ -15,6 +15,8 @@ from torch import Tensor
 from kernels.binary import Constants
 from kernels.ops import Affine, BinaryConv, Curve, RealConv, Residual
 from search_spaces.plan import Source, Step
+from trainers import fused
+from trainers.binarize import Estimator
 from trainers.layers import Maps
 from trainers.mode import Mode
 from trainers.norms import EPSILON, Norm, batch_norm
@@ -38,14 +40,13 @@ def learn(
 ) -> Maps:
     after = op.after
     y = [F.relu(d) for d in products] if after.inner is Curve.RELU else products
-    normed_apart = step.norm is not None and (bool(step.norm.bases) or not after.sum)
-    if step.norm is not None and normed_apart:
+    if step.norm is not None and normed_apart(step, op):
         y = _normed(y, step.norm, bank, mode)
     if residual is not None and after.residual is Residual.EACH:
         y = [a + r for a, r in zip(y, residual, strict=True)]
     if after.sum:
         y = [_summed(y, factors(step, op, bank, None))]
-        if step.norm is not None and not normed_apart:
+        if step.norm is not None and not normed_apart(step, op):
             y = _normed(y, step.norm, bank, mode)
     if step.norm is None and (bias := _bias(step, bank)) is not None:
         y = [a + bias[:, None, None] for a in y]
@@ -54,19 +55,54 @@ def learn(
     return _bent(y, step, op, bank)
 
 
+def normed_apart(step: Step, op: Ending) -> bool:
+    """Each product by itself, or all by one norm; else the sum of them is."""
+    return step.norm is not None and (bool(step.norm.bases) or not op.after.sum)
+
+
+def learn_fused(
+    step: Step,
+    op: BinaryConv,
+    x: Maps,
+    estimator: Estimator,
+    weights: Tensor,
+    residual: Maps | None,
+    bank: Bank,
+    mode: Mode,
+) -> Maps:
+    """The convolution of the signs of x with these weights, and what `learn` makes of it."""
+    assert step.norm is not None
+    assert mode.statistics is not None
+    after, later = op.after, op.after.sum and op.after.residual is Residual.ONE
+    norms = _norms(step.norm, bank)
+    norms = [norms[n % len(norms)] for n in range(op.pairs)] if step.norm.bases else norms
+    y = fused.convolved(
+        op, x, estimator, weights, norms, None if later else residual, mode.statistics
+    )
+    if after.sum:
+        factor = factors(step, op, bank, None)
+        factor = torch.full((len(y),), 1 / len(y)) if factor is None else factor
+        y = fused.weighted(y, factor[None])
+    if residual is not None and later:
+        y = [a + residual[0] for a in y]
+    return _bent(y, step, op, bank)
+
+
+def _norms(source: Source, bank: Bank) -> list[Norm]:
+    parts = ("gamma", "beta", "mean", "variance")
+    return [Norm(*row) for row in zip(*(bank.rows(source, part) for part in parts), strict=True)]
+
+
 def _normed(y: Maps, source: Source, bank: Bank, mode: Mode) -> Maps:
     """Each by its own norm, or all by one: then their statistics are of all of them together."""
     move = mode.statistics
     assert move is not None, "the running statistics are for answering"
-    parts = ("gamma", "beta", "mean", "variance")
-    rows = [bank.rows(source, part) for part in parts]
+    norms = _norms(source, bank)
     if not source.bases:
         joint = y[0] if len(y) == 1 else torch.cat(y)
-        normed = batch_norm(joint, Norm(*[row[0] for row in rows]), move, mode.alone)
+        normed = batch_norm(joint, norms[0], move, mode.alone)
         return [normed] if len(y) == 1 else list(normed.chunk(len(y)))
-    bases = len(source.bases)
-    norms = [Norm(*[row[base] for row in rows]) for base in range(bases)]
-    return [batch_norm(a, norms[n % bases], move, mode.alone) for n, a in enumerate(y)]
+    return [batch_norm(a, norms[n % len(norms)], move, mode.alone) for n, a in enumerate(y)]
 
 
 def factors(step: Step, op: Ending, bank: Bank, alphas: Tensor | None) -> Tensor | None:

@@ -29,9 +29,9 @@ from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
 from search_spaces.plan import Plan, Step
 from search_spaces.planner import plan
-from trainers import epilogue, layers
+from trainers import epilogue, fused, layers
 from trainers.abc import activation_bases, weight_bases
-from trainers.binarize import BINARIZERS, Binarizer, plus_minus, sign
+from trainers.binarize import BINARIZERS, Binarizer, Estimator, plus_minus, sign
 from trainers.epilogue import Ending
 from trainers.layers import Maps
 from trainers.mode import ANSWER, Mode
@@ -83,14 +83,18 @@ def run(
             f"got a batch of shape {tuple(images.shape)}"
         )
     values = {0: [images]}
+    estimators: dict[int, Estimator] = {}  # of values whose signs their reader takes
     for step, done in zip(plan.steps, _last_reads(plan), strict=True):
         reads = [x for use in step.reads for x in _part(values, use)]
         residual = _part(values, step.residual) if step.residual is not None else None
-        written = _computed(step, reads, residual, bank, binarizer, mode)
+        estimator = estimators.get(step.reads[0].value)
+        written = _computed(step, reads, residual, bank, binarizer, mode, estimator)
         if step.floats is not None:
             values[step.floats] = written
         if step.bits is not None:
-            values[step.bits] = _signs(step, written, bank, binarizer, mode)
+            values[step.bits], left = _signs(step, written, bank, binarizer, mode)
+            if left is not None:
+                estimators[step.bits] = left
         for value in step.writes if watch else ():
             watch(value, values[value])  # type: ignore[misc]
         for value in done:
@@ -114,12 +118,18 @@ def _last_reads(plan: Plan) -> tuple[tuple[int, ...], ...]:
 
 
 def _computed(
-    step: Step, x: Maps, residual: Maps | None, bank: Bank, binarizer: Binarizer, mode: Mode
+    step: Step,
+    x: Maps,
+    residual: Maps | None,
+    bank: Bank,
+    binarizer: Binarizer,
+    mode: Mode,
+    estimator: Estimator | None,
 ) -> Maps:
     op = step.op
     match op:
         case BinaryConv():
-            return _binary(step, op, x, residual, bank, binarizer, mode)
+            return _binary(step, op, x, residual, bank, binarizer, mode, estimator)
         case RealConv():
             assert step.source is not None
             products = layers.real_conv(op, x, bank.whole(step.source, "weight"))
@@ -128,7 +138,8 @@ def _computed(
             return _ended(step, op, x, residual, bank, mode)
         case Mix():
             blend, sums = mixing(step, op, bank)
-            return layers.mix(op, x, blend=blend, sums=sums)
+            mix = fused.mixed if fused.serves(x[0], mode) else layers.mix
+            return mix(op, x, blend=blend, sums=sums)
         case Skip():
             return layers.skip(op, x, residual)
         case Pool():
@@ -155,13 +166,23 @@ def _binary(
     bank: Bank,
     binarizer: Binarizer,
     mode: Mode,
+    estimator: Estimator | None,
 ) -> Maps:
-    """Learning, the scales are part of the weights; answering, the products are whole numbers."""
+    """Learning, the scales are part of the weights; answering, the products are whole numbers.
+
+    x are signs; or, with an estimator, maps whose signs have not been taken yet.
+    """
     if mode.statistics is None and mode.binary:
         weights, scales, alphas = answering(step, op, bank, binarizer)
         folded = epilogue.fold(step, op, bank, scales, alphas)
         return epilogue.answer(op, layers.binary_conv(op, x, weights), residual, folded)
-    products = layers.binary_conv(op, x, _learning(step, op, bank, binarizer, mode))
+    weights = _learning(step, op, bank, binarizer, mode)
+    if fused.serves(x[0], mode) and fused.takes(op) and epilogue.normed_apart(step, op):
+        how = estimator or Estimator.IDENTITY
+        return epilogue.learn_fused(step, op, x, how, weights, residual, bank, mode)
+    if estimator is not None:
+        x = [sign(a, estimator, mode.progress) for a in x]
+    products = layers.binary_conv(op, x, weights)
     return _ended(step, op, products, residual, bank, mode)
 
 
@@ -227,20 +248,27 @@ def mixing(step: Step, op: Mix, bank: Bank) -> tuple[Tensor | None, Tensor | Non
     return blend, sums
 
 
-def _signs(step: Step, y: Maps, bank: Bank, binarizer: Binarizer, mode: Mode) -> Maps:
-    """Against the thresholds of the convolution that reads them; those of one map side by side."""
+def _signs(
+    step: Step, y: Maps, bank: Bank, binarizer: Binarizer, mode: Mode
+) -> tuple[Maps, Estimator | None]:
+    """Against the thresholds of the convolution that reads them; those of one map side by side.
+
+    With an estimator they are left to that convolution: the maps are what it takes the signs of.
+    """
     source = step.thresholds
     if source is not None and source.latent:
         shifts = bank.whole(source, "shifts")[: signs_of(step)]
-        return [a for x in y for a in _abc_signs(x, shifts, mode)]
+        return [a for x in y for a in _abc_signs(x, shifts, mode)], None
     if source is not None:
         levels = bank.rows(source, "threshold")[:, :, None, None]
         y = [a - levels[n % len(levels)] for n, a in enumerate(y)]
     if not mode.signs:
-        return [torch.tanh(a) for a in y]
+        return [torch.tanh(a) for a in y], None
     if mode.statistics is None:
-        return [plus_minus(a) for a in y]
-    return [sign(a, binarizer.activation, mode.progress) for a in y]
+        return [plus_minus(a) for a in y], None
+    if binarizer.activation in fused.ESTIMATORS and fused.serves(y[0], mode):
+        return y, binarizer.activation
+    return [sign(a, binarizer.activation, mode.progress) for a in y], None
 
 
 def _abc_signs(x: Tensor, shifts: Tensor, mode: Mode) -> Maps:

@@ -14,6 +14,7 @@ using namespace border;
 void bind_runner(nb::module_& m);
 void bind_real(nb::module_& m);
 void bind_program(nb::module_& m);
+void bind_learn(nb::module_& m);
 
 namespace {
 
@@ -168,4 +169,5 @@ NB_MODULE(_core, m) {
   m.def("limit", &limit, nb::arg("isa"), nb::arg("rounds"));
   bind_real(m);
   bind_program(m);
+  bind_learn(m);
 }

@@ -234,7 +234,7 @@ def _added(rng: Random, values: dict[int, Value], wants: Value) -> Use | None:
             same_form(value, wants)
         except ValueError:
             continue
-        if value.sets >= wants.sets:
+        if number and value.sets >= wants.sets:
             fit.append(Use(number, rng.randint(0, value.sets - wants.sets), wants.sets))
     return rng.choice(fit) if fit else None
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
+from programs import random_program
 
-from kernels import isas
+from kernels import bits, isas
 from kernels.case import program
 from kernels.engine import Engine
 from kernels.program import Normal, Program
@@ -58,6 +60,24 @@ def test_node_by_node_gives_what_the_one_call_gives() -> None:
 def test_it_is_what_the_references_say() -> None:
     wanted = walk(PROGRAM, IMAGES)[PROGRAM.output].reshape(5, -1)
     np.testing.assert_allclose(Engine(PROGRAM, measured=False).run(IMAGES), wanted, 1e-4, 1e-4)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_any_program_is_what_the_references_say(seed: int) -> None:
+    drawn = random_program(Random(seed), most=12)
+    image = drawn.image
+    shape = (2, image.height, image.width, image.channels)
+    images = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    wanted = walk(drawn, images)
+    engine = Engine(drawn, measured=False)
+    found = engine.values(images)
+    for number, value in wanted.items():
+        got = found[number]
+        if drawn.values[number].bits:
+            got = bits.unpack(got, drawn.values[number].channels)
+        np.testing.assert_allclose(got, value.reshape(got.shape), 1e-3, 1e-3)
+    output = wanted[drawn.output].reshape(2, -1)
+    np.testing.assert_allclose(engine.run(images).reshape(2, -1), output, 1e-3, 1e-3)
 
 
 def test_whole_numbers_are_normalised_as_float32_is() -> None:

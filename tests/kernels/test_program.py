@@ -26,6 +26,7 @@ BODY = BinaryConv(
     bases=2,
     after=Epilogue(floats=True, sum=True, residual=Residual.ONE),
 )
+RAW_BODY = replace(BODY, after=RAW)
 POOL = GlobalPool(height=8, width=8, channels=16)
 HEAD = Linear(channels=16, filters=10)
 VALUES = (
@@ -73,7 +74,7 @@ def test_a_program_counts_its_parameters() -> None:
         (1, {"residual": None}, "node 1: a residual where"),
         (1, {"residual": Use(0, 0, 1)}, "the image can be read, but not added"),
         (1, {"residual": Use(4, 0, 1)}, "it reads value 4, which nothing wrote before"),
-        (1, {"op": replace(BODY, after=RAW), "residual": None, "floats": None}, "it writes nothing"),
+        (1, {"op": RAW_BODY, "residual": None, "floats": None}, "it writes nothing"),
         (1, {"bits": 4}, "node 1: a value for what the op writes"),
         (1, {"floats": 1}, "node 1: value 1 cannot be written there"),
         (1, {"floats": 77}, "node 1: value 77 cannot be written there"),

@@ -16,7 +16,7 @@ from torch import Tensor
 from search_spaces.backbones import find_backbone
 from search_spaces.known import known
 from search_spaces.spaces import SPACES
-from trainers import ranks
+from trainers import fused, ranks
 from trainers.mode import Mode
 from trainers.network import network
 from trainers.norms import Norm, batch_norm
@@ -28,6 +28,7 @@ from trainers.task import Classification
 
 TASK = Classification((0.5,), (0.25,))
 BATCH = 64
+TOGETHER, ALONE = Mode(statistics=0.1), Mode(statistics=0.1, alone=True)
 # Of losses and gradients, beside the largest of them. A sum over 64 images is rounded otherwise
 # than two sums over 32. In float32 that is enough to flip a sign here and there, and then that
 # image is another one to all layers behind; float64 shows that rounding is all that differs.
@@ -94,7 +95,9 @@ def main(folder: Path, rank: int, world: int) -> None:
     torch.set_num_threads(1)
     with ranks.group(torch.device("cpu"), f"file://{folder}/meet", rank, world):
         rows = ranks.rows(BATCH)
-        torch.save({"norm": one_norm(rows), "step": one_step(rows)}, folder / f"{rank}.pt")
+        served = [fused.serves(torch.zeros(1), mode) for mode in (TOGETHER, ALONE)]
+        found = {"norm": one_norm(rows), "step": one_step(rows), "served": torch.tensor(served)}
+        torch.save(found, folder / f"{rank}.pt")
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,13 @@ def test_a_process_can_normalise_by_its_own_images(
     for part in found:
         mean = part["norm"]["alone"].mean((0, 2, 3))
         torch.testing.assert_close(mean, torch.zeros(5), rtol=0, atol=1e-5)
+
+
+def test_of_several_processes_each_learns_in_the_core_only_alone(
+    found: list[dict[str, dict[str, Tensor]]],
+) -> None:
+    """The kernels know the images of one process."""
+    assert [part["served"].tolist() for part in found] == [[False, True]] * 2  # type: ignore[attr-defined]
 
 
 def test_two_processes_find_the_gradients_that_one_finds(
