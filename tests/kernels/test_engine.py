@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from programs import random_program
 
-from kernels import bits, isas
+from kernels import _core, bits, isas, sample
 from kernels.case import program
-from kernels.engine import Engine
+from kernels.engine import Engine, runner
+from kernels.epilogue import Epilogue
+from kernels.ops import BinaryConv, Blend, Mix
 from kernels.program import Normal, Program
 from kernels.walk import walk
 from search_spaces.arch import Arch
@@ -99,6 +101,46 @@ def test_images_of_another_form_are_refused() -> None:
         engine.run(IMAGES.astype(np.float64))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="batch is 1"):
         engine.run(IMAGES[:0])
+
+
+def native(size: int = 4096) -> _core.Program:
+    return _core.Program(
+        height=4, width=4, channels=8, image=0, mean=[], std=[], output=0, outputs=1, bytes=size
+    )
+
+
+def test_the_core_trusts_no_place() -> None:
+    mean = Mix(kind=Blend.MEAN, height=4, width=4, channels=8, inputs=2)  # maps of 512 bytes
+    mixes = runner(mean, {}, None)
+    good = {"reads": [512, 1024], "residual": -1, "floats": 1536, "bits": -1}
+    native().add(mixes, **good)
+    for change in (
+        {"reads": [512]},
+        {"reads": [512, 3588]},
+        {"reads": [512, -2]},
+        {"reads": [512, 1026]},
+        {"reads": [512, 1 << 62]},
+        {"residual": 0},
+        {"floats": -1},
+        {"floats": 3588},
+        {"bits": 0},
+    ):
+        with pytest.raises(ValueError, match="place|cannot be at"):
+            native().add(mixes, **{**good, **change})
+    for wrong in ({"bytes": 0}, {"image": 3600}, {"image": 4}, {"output": 4096}, {"mean": [0.5]}):
+        size = {"height": 4, "width": 4, "channels": 8, "image": 0, "output": 0, "outputs": 1}
+        with pytest.raises(ValueError):  # noqa: PT011
+            _core.Program(**{**size, "mean": [], "std": [], "bytes": 4096, **wrong})
+
+
+def test_signs_that_are_read_together_lie_side_by_side() -> None:
+    after = Epilogue(signs=1)
+    op = BinaryConv(height=4, width=4, channels=8, filters=8, inputs=2, kernel=1, after=after)
+    given = sample.parameters(op, np.random.default_rng(0))
+    binary = runner(op, given, isas.choices(op)[0])  # sets of 16 bytes
+    native().add(binary, reads=[512, 528], residual=-1, floats=-1, bits=1024)
+    with pytest.raises(ValueError, match="side by side"):
+        native().add(binary, reads=[512, 544], residual=-1, floats=-1, bits=1024)
 
 
 def resident_kib() -> int:

@@ -5,6 +5,7 @@ What the reference rounds step by step has every bit; averages and bilinear maps
 
 from __future__ import annotations
 
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kernels import bits, isas, ops, real_reference, reference
+from kernels import _core, bits, isas, ops, real_reference, reference
 from kernels.binary import Constants, Result
 from kernels.epilogue import Curve, Epilogue, Residual
 from kernels.ops import (
@@ -315,9 +316,44 @@ def test_a_skip_onto_others_wants_them() -> None:
 
 
 def test_what_is_no_real_op_is_refused() -> None:
-    from kernels import _core
-
     with pytest.raises(TypeError, match=r"kernels.real_ops is wanted; got a str"):
         _core.make_real("Pool", ISAS[0], {})
     with pytest.raises(ValueError, match="no instruction set is called"):
         Real(GlobalPool(height=1, width=1, channels=1), {}, isa="none")
+
+
+SKIP = Skip(height=2, width=2, channels=3, out_height=1, out_width=1, filters=4)
+POOL = Pool(kind=Pooling.MAX, height=4, width=4, channels=3, kernel=2, stride=2)
+MIX = Mix(kind=Blend.MEAN, height=2, width=2, channels=3, inputs=2)
+PACK = Pack(height=2, width=2, channels=3)
+HOSTILE: list[tuple[ops.Real, dict[str, Any]]] = [
+    (SKIP, {"inputs": 2, "onto": 1}),
+    (SKIP, {"onto": 65}),
+    (SKIP, {"filters": 0}),
+    (SKIP, {"out_height": 1 << 40}),
+    (POOL, {"kernel": 0}),
+    (POOL, {"stride": 0}),
+    (POOL, {"padding": 2}),
+    (POOL, {"kernel": 64}),
+    (POOL, {"kind": "median"}),
+    (POOL, {"sets": 4097}),
+    (POOL, {"channels": -1}),
+    (MIX, {"outputs": 2}),
+    (MIX, {"inputs": 65}),
+    (MIX, {"floats": False}),
+    (MIX, {"signs": 65}),
+    (MIX, {"kind": "sum"}),
+    (PACK, {"signs": 0}),
+    (Resize(height=2, width=2, channels=3, out_height=1, out_width=1), {"out_width": 0}),
+    (Affine(height=2, width=2, channels=3), {"after": Epilogue()}),
+]
+
+
+@pytest.mark.parametrize(("op", "changed"), HOSTILE, ids=str)
+def test_what_passes_for_an_op_is_checked_again(op: ops.Real, changed: dict[str, Any]) -> None:
+    fake = type(type(op).__name__, (), {f.name: getattr(op, f.name) for f in fields(op)})()
+    _core.make_real(fake, ISAS[0], made(op))
+    for name, value in changed.items():
+        setattr(fake, name, value)
+    with pytest.raises((TypeError, ValueError)):
+        _core.make_real(fake, ISAS[0], made(op))
