@@ -125,7 +125,7 @@ def test_the_core_trusts_no_place() -> None:
         {"floats": 3588},
         {"bits": 0},
     ):
-        with pytest.raises(ValueError, match="place|cannot be at"):
+        with pytest.raises(ValueError, match=r"place|cannot be at"):
             native().add(mixes, **{**good, **change})
     for wrong in ({"bytes": 0}, {"image": 3600}, {"image": 4}, {"output": 4096}, {"mean": [0.5]}):
         size = {"height": 4, "width": 4, "channels": 8, "image": 0, "output": 0, "outputs": 1}
