@@ -34,6 +34,9 @@ from trainers.supernet import Supernet
 from trainers.task import Classification
 
 KINDS = {  # what a profiler calls it, and what it is; the first that fits
+    "_fusedbackward": "convolutions with what follows them, backward",
+    "_fused": "convolutions with what follows them, forward",
+    "_weighted": "sums over branches",
     "convolution_backward": "convolutions, backward",
     "convolution": "convolutions, forward",
     "conv": "convolutions, forward",

@@ -91,11 +91,11 @@ def convolved(
     call = Call(op, estimator, shortcut, tuple(norms), move)
     gamma, beta = (torch.stack([norm[part] for norm in norms]) for part in (0, 1))
     apart = [r for r, same in zip(given, shortcut, strict=False) if not same]
-    maps: tuple[Tensor, ...] = _Convolution.apply(call, weights, gamma, beta, *x, *apart)  # type: ignore[no-untyped-call]
+    maps: tuple[Tensor, ...] = _Fused.apply(call, weights, gamma, beta, *x, *apart)  # type: ignore[no-untyped-call]
     return list(maps)
 
 
-class _Convolution(Function):
+class _Fused(Function):
     @staticmethod
     def forward(
         ctx: Any, call: Call, weights: Tensor, gamma: Tensor, beta: Tensor, *maps: Tensor

@@ -1,4 +1,4 @@
-// The ops that compute with real numbers: made from an op of kernels/real_ops.py and its parameters.
+// Ops that compute with real numbers, made from one of kernels/real_ops.py and its parameters.
 #include <nanobind/stl/unique_ptr.h>
 
 #include <algorithm>
@@ -153,7 +153,8 @@ Made mix(nb::handle op, const bnn::Isa& isa, Parameters& given) {
   bnn::in_limits("inputs", in.sets, 1, 64);
   bnn::in_limits("outputs", outputs, 1, several ? 64 : 1);
   bnn::in_limits("signs", signs, after.floats ? 0 : 1, 64);
-  const bool weighed = kind == bnn::Blend::lambda || (kind == bnn::Blend::gate && given.has("sums"));
+  const bool weighed =
+      kind == bnn::Blend::lambda || (kind == bnn::Blend::gate && given.has("sums"));
   std::vector<std::string> names;
   if (several) names.push_back("blend");
   if (weighed) names.push_back("sums");

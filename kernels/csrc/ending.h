@@ -25,7 +25,7 @@ class Ending {
   // Adds residual, floats and bits to shapes.
   void shape(Shapes& shapes, int64_t height, int64_t width) const;
 
-  // Of `channels` filters, or fewer where they end, from `first`, which begins a byte, in the pixels
+  // Of `width` filters from `first` on, which begins a byte, or fewer where they end, in the pixels
   // from `pixel` on; `all` is how many pixels a set has. The counts are the caller's to fill in.
   Finish finish(int64_t pair, int64_t first, int64_t width, int64_t pixel, int64_t all,
                 const Io& io) const;

@@ -1,6 +1,6 @@
 // The float steps of an epilogue. Included by each instruction set where Count and load_dots are
-// (finish.h), and once more where what comes are float32 sums (real_lanes.h). kWholeRows says whether
-// the last line of a row of them can be read to its end.
+// (finish.h), and once more where what comes are float32 sums (real_lanes.h). kWholeRows says
+// whether the last line of a row of them can be read to its end.
 //
 // Every step is rounded once, in the order of kernels/epilogue.py; the build forbids fused
 // multiply-adds, so all instruction sets give the same bits.

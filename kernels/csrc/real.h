@@ -1,7 +1,7 @@
 // What an instruction set offers for real numbers: plain data, and a table of functions on it.
 //
 // All of them give the same bits: a sum over a window or a vector is one chain of float32 additions
-// (of fused multiply-adds, in a convolution) in the order of memory, whatever the width of a vector.
+// (in a convolution, of fused multiply-adds) in the order of memory, however wide a vector is.
 #pragma once
 
 #include <cstdint>
@@ -51,7 +51,7 @@ struct Windows {
   int64_t out_pixel;
 };
 
-// A row between two rows, and each pixel between two columns: so much of the one, so much of the other.
+// A row between two rows, each pixel between two columns: so much of the one, so much of the other.
 struct Between {
   const float *upper, *lower;
   float up, down;

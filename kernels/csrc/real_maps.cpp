@@ -49,8 +49,8 @@ void Mix::run(int64_t batch, const Io& io, int threads) const {
     float* aggregate = reinterpret_cast<float*>(room<0>(8 * some * channels));
     float* held = aggregate + some * channels;
     if (kind_ == Blend::gate)
-      isa_.real->weigh({branches, static_cast<int>(in_.sets), sums_.empty() ? nullptr : sums_.data(),
-                        count, aggregate});
+      isa_.real->weigh({branches, static_cast<int>(in_.sets),
+                        sums_.empty() ? nullptr : sums_.data(), count, aggregate});
     for (int64_t o = 0; o < outputs_; ++o) {
       float* to = after_.floats ? io.floats + (o * all + first) * channels : held;
       mix(branches, o, count, aggregate, to);

@@ -1,7 +1,7 @@
 // Passes over maps, as real_lanes.h includes them: channels in the lanes. What does not fill a
 // vector at the end is done again by one that ends there; less than a vector is done one by one.
 
-// Calls `step.template at<V>(i)` so that every i below n is met, V being F or, where n is small, float.
+// Calls `step.at<V, N>(i)`, for N vectors V from i on, so that every i below n is met.
 template <class Step>
 inline void each_lane(int64_t n, const Step& step) {
   if (n < kLanes) {

@@ -152,7 +152,7 @@ def check(op: RealConv, isa: str, batch: int = 2, threads: int = 1, seed: int = 
     d = sums(op, weights, x, isa)
     near(op, d, x, weights)
     rest = {name: array for name, array in parameters.items() if name != "weights"}
-    constants = Constants(**rest)  # type: ignore[arg-type]
+    constants = Constants(**rest)
     y = reference.epilogue(op, d, constants, residual)
     got = Real(op, parameters, isa=isa, threads=threads).run(x, residual)
     same(got, op.after, y, constants.thresholds)
@@ -183,7 +183,7 @@ def test_epilogues_of_groups(isa: str, groups: int) -> None:
     check(op, isa, threads=2)
 
 
-ops = st.builds(
+ops: st.SearchStrategy[dict[str, int]] = st.builds(
     dict,
     height=st.integers(1, 12),
     width=st.integers(1, 20),
@@ -250,12 +250,13 @@ def test_parameters_that_are_missing_or_not_used_or_of_another_form_are_refused(
 def test_maps_of_another_form_are_refused() -> None:
     op = conv(4, 3, 5)
     kernel, x = Real(op, made(op), isa=ISAS[0]), image(op, 2)
-    for wrong, match in (
+    wrongs: list[tuple[Any, str]] = [
         (x[0], "sets, batch"),
         (x[:, :, :3], r"reads is .*\(1, 2, 4, 4, 3\)"),
         (x.astype(np.float64), "float64"),
         (x[..., ::-1], "strided"),
-    ):
+    ]
+    for wrong, match in wrongs:
         with pytest.raises((TypeError, ValueError), match=match):
             kernel.run(wrong)
     with pytest.raises(ValueError, match="no use for a residual"):

@@ -220,7 +220,7 @@ def test_epilogues_alone_have_every_bit(after: Epilogue, sets: int, channels: in
     n = {Residual.NONE: 0, Residual.ONE: 1, Residual.EACH: sets}[after.residual]
     residual = some(np.random.default_rng(2), n, *x.shape[1:]) if n else None
     got = results(op, parameters, x, residual)
-    y = reference.epilogue(op, x, Constants(**parameters), residual)  # type: ignore[arg-type]
+    y = reference.epilogue(op, x, Constants(**parameters), residual)
     assert (got.floats is not None, got.bits is not None) == (after.floats, after.signs > 0)
     if after.floats:
         np.testing.assert_array_equal(got.floats, y)
@@ -241,7 +241,7 @@ def test_packing_has_thresholds_of_its_own_for_each_set(channels: int, n: int) -
 def test_a_map_of_many_channels_is_cut_into_panels() -> None:
     op = Affine(height=3, width=3, channels=5000, after=Epilogue(floats=True, signs=1))
     x, parameters = maps(op, 1, 1), made(op)
-    y = reference.epilogue(op, x, Constants(**parameters))  # type: ignore[arg-type]
+    y = reference.epilogue(op, x, Constants(**parameters))
     got = results(op, parameters, x)
     np.testing.assert_array_equal(got.floats, y)
     np.testing.assert_array_equal(got.bits, signs(y, parameters["thresholds"]))
