@@ -2,8 +2,8 @@
 
 A sign is +1 where a number is at least 0, of -0.0 too, and -1 elsewhere: never 0. Its derivative is
 0 almost everywhere, so each method puts another in its place. A `Binarizer` says which, for
-activations and for weights, and what else a method does to the weights; `BINARIZERS` has those of
-the papers by name. Nothing here has a state.
+activations and for weights, and what else a method does to the weights; `trainers.binarizers` has
+those of the papers by name. Nothing here has a state.
 
 Latent weights, the real ones behind the signs, are float32 (bases, filters, kernel, kernel,
 channels).
@@ -21,8 +21,6 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import Function
-
-from search_spaces.names import unknown
 
 FILTER = (2, 3, 4)  # the dimensions of one filter
 TINY = torch.finfo(torch.float32).tiny
@@ -240,78 +238,3 @@ def _tau(ends: tuple[float, float], progress: float) -> float:
 def _quantile(w: Tensor, tau: float) -> Tensor:
     """Of each filter, of a Laplace distribution about 0 with the same mean size."""
     return w.abs().mean(FILTER, keepdim=True) * -math.log(2 - 2 * tau)
-
-
-_BIREAL = Binarizer(
-    activation=Estimator.POLYNOMIAL,
-    weight=Estimator.CLIPPED,
-    centred=False,
-    standardised=False,
-    revive=None,
-    scale=Scale.CHANNEL,
-    scale_gradient=False,
-)
-
-BINARIZERS = {
-    # Group-Net, arXiv 1811.10413, Eq. 1 and 2: dL/dw is dL/db, b with its scale
-    "groupnet": Binarizer(
-        activation=Estimator.POLYNOMIAL,
-        weight=Estimator.IDENTITY,
-        centred=False,
-        standardised=False,
-        revive=None,
-        scale=Scale.TENSOR,
-        scale_gradient=False,
-    ),
-    # Bi-Real net, arXiv 1808.00278
-    "bireal": _BIREAL,
-    # XNOR-Net, arXiv 1603.05279, with the gradient that its formula for the scale really has
-    "xnornet": Binarizer(
-        activation=Estimator.CLIPPED,
-        weight=Estimator.CLIPPED,
-        centred=False,
-        standardised=False,
-        revive=None,
-        scale=Scale.CHANNEL,
-        scale_gradient=True,
-    ),
-    # IR-Net, arXiv 1909.10788. Its scale is a power of two near the mean size of standardised
-    # weights, so nearly always 1: left out
-    "irnet": Binarizer(
-        activation=Estimator.ANNEALED,
-        weight=Estimator.ANNEALED,
-        centred=True,
-        standardised=True,
-        revive=None,
-        scale=Scale.NONE,
-        scale_gradient=False,
-    ),
-    # ReCU, arXiv 2103.12369
-    "recu": Binarizer(
-        activation=Estimator.POLYNOMIAL,
-        weight=Estimator.IDENTITY,
-        centred=True,
-        standardised=True,
-        revive=(0.85, 0.99),
-        scale=Scale.LEARNT,
-        scale_gradient=True,
-    ),
-    # ReActNet, arXiv 2003.03488: Bi-Real's; what is new, learnt thresholds and curves, is not here
-    "reactnet": _BIREAL,
-    # signs and nothing else; activations as in BinaryNet, arXiv 1602.02830
-    "plain": Binarizer(
-        activation=Estimator.CLIPPED,
-        weight=Estimator.IDENTITY,
-        centred=False,
-        standardised=False,
-        revive=None,
-        scale=Scale.NONE,
-        scale_gradient=False,
-    ),
-}
-
-
-def binarizer(name: str) -> Binarizer:
-    if name not in BINARIZERS:
-        raise unknown("binarizer", name, BINARIZERS)
-    return BINARIZERS[name]

@@ -18,7 +18,7 @@ from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
 from search_spaces.space import Space
 from search_spaces.text import parse, to_text
-from trainers.binarize import binarizer
+from trainers.binarizers import binarizer
 from trainers.calibrate import calibrate, calibration_set
 from trainers.checkpoint import load_weights, save_weights
 from trainers.checkpoint import replace as write

@@ -31,7 +31,8 @@ from search_spaces.plan import Plan, Step
 from search_spaces.planner import plan
 from trainers import epilogue, fused, layers
 from trainers.abc import activation_bases, weight_bases
-from trainers.binarize import BINARIZERS, Binarizer, Estimator, plus_minus, sign
+from trainers.binarize import Binarizer, Estimator, plus_minus, sign
+from trainers.binarizers import BINARIZERS
 from trainers.epilogue import Ending
 from trainers.layers import Maps
 from trainers.mode import ANSWER, Mode

@@ -15,7 +15,8 @@ from search_spaces.emitted import plans
 from search_spaces.plan import Plan
 from search_spaces.planner import plan
 from search_spaces.space import Space
-from trainers.binarize import BINARIZERS, Binarizer
+from trainers.binarize import Binarizer
+from trainers.binarizers import BINARIZERS
 from trainers.mode import ANSWER, Mode
 from trainers.network import Network, run
 from trainers.parameters import Bank, needed

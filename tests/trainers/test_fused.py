@@ -14,7 +14,8 @@ from kernels.ops import BinaryConv, Blend, Curve, Epilogue, Mix, Residual
 from search_spaces.arch import Arch
 from search_spaces.group import Link, branches
 from trainers import fused, layers
-from trainers.binarize import BINARIZERS, Binarizer, Estimator, sign
+from trainers.binarize import Binarizer, Estimator, sign
+from trainers.binarizers import BINARIZERS
 from trainers.layers import Maps
 from trainers.mode import Mode
 from trainers.network import network

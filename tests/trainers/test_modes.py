@@ -15,7 +15,7 @@ from search_spaces.backbones import find_backbone
 from search_spaces.group import Group, Link, abc, branches
 from search_spaces.plan import Source, Step
 from trainers import layers
-from trainers.binarize import BINARIZERS
+from trainers.binarizers import BINARIZERS
 from trainers.layers import Maps
 from trainers.mode import Mode
 from trainers.network import Network, network, run

@@ -20,7 +20,7 @@ from search_spaces.planner import plan, unroll
 from search_spaces.spaces import SPACES
 from trainers import epilogue
 from trainers.abc import activation_bases, weight_bases
-from trainers.binarize import BINARIZERS
+from trainers.binarizers import BINARIZERS
 from trainers.layers import binary_conv, weighted
 from trainers.mode import Mode
 from trainers.network import Network, network, run

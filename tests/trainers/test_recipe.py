@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trainers.augment import AUGMENTATIONS
-from trainers.binarize import BINARIZERS
+from trainers.binarizers import BINARIZERS
 from trainers.mode import Mode
 from trainers.recipe import Optimizer, Recipe, Schedule, Stage, from_json, to_json
 from trainers.recipes import FAST, RECIPES, STANDARD, TWO_STAGE, describe, find_recipe

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from search_spaces.text import parse
 from trainers import batches, checkpoint
 from trainers.augment import Draws, augment
-from trainers.binarize import BINARIZERS
+from trainers.binarizers import BINARIZERS
 from trainers.data.images import Images, Whole
 from trainers.data.sets import load
 from trainers.mode import ANSWER, Mode
