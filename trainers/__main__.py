@@ -85,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     judged.set_defaults(command=evaluate)
     judged.add_argument("home", type=Path, metavar="DIR", help="what --out was")
     judged.add_argument("--data-dir", type=Path, metavar="DIR", help="where the images are")
+    judged.add_argument(
+        "--model", type=Path, metavar="FILE", help="its packed file: are the decisions the same?"
+    )
     judged.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
 
     out = commands.add_parser("export", help="a trained network, packed into a file that runs")
@@ -295,6 +298,15 @@ def evaluate(args: argparse.Namespace) -> None:
         f"{found.arch.key}  test {found.task.metric} {result.share:.2%} of {result.count:,} images"
     )
     put(args.home / "result.json", {**found.result, "test": asdict(result)})
+    if args.model is not None:
+        from kernels import model
+        from kernels.engine import Engine
+        from trainers.export import compared
+
+        engine = Engine(model.load(args.model)[0], measured=False)
+        every = np.array_split(np.arange(len(test.images)), -(-len(test.images) // 100))
+        batches = (test.images.take(part) for part in every)
+        print(f"{args.model}  {compared(found.network, engine, found.task, batches)}")
 
 
 def export(args: argparse.Namespace) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from kernels import model
 from search_spaces.known import find_arch
 from trainers import checkpoint
 from trainers.__main__ import main
@@ -41,6 +42,21 @@ def test_a_network_is_trained_kept_and_judged(
     again = ["train", "digits | 3x2 mean", *SHORT, "--out", str(home)]
     assert main(again) == 0, "nothing is left to do"
     assert json.loads((home / "result.json").read_text()) == result
+
+
+def test_what_was_trained_is_packed_and_decides_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, file = str(tmp_path / "k2"), tmp_path / "k2.bnn"
+    assert main(["train", "digits | 3x2 mean", *SHORT, "--out", home]) == 0
+    assert main(["export", home, "-o", str(file)]) == 0
+    assert "0 of 143 images decided differently" in capsys.readouterr().out
+    about = model.describe(file).about
+    assert about.arch == "digits | 3x2 mean"
+    assert about.labels == tuple("0123456789")
+    assert about.data == "digits, selection split"
+    assert main(["evaluate", home, "--model", str(file)]) == 0
+    assert "0 of 355 images decided differently" in capsys.readouterr().out
 
 
 def test_what_is_kept_answers_as_what_was_trained(tmp_path: Path) -> None:
