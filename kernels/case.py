@@ -12,7 +12,7 @@ from kernels import sample
 from kernels.engine import depths, runner
 from kernels.flow import Flow, Value, flow
 from kernels.isas import Choice
-from kernels.ops import Op
+from kernels.ops import Op, Stem
 from kernels.parameters import Array
 from kernels.program import Node, Program
 
@@ -26,7 +26,8 @@ class Case:
         self.op, self.threads = op, threads
         form: Flow = flow(op)
         self._core = runner(op, sample.parameters(op, rng), chosen, isa)
-        self._reads = _random(form.reads, rng)
+        pixels = isinstance(op, Stem)
+        self._reads = _pixels(form.reads, rng) if pixels else _random(form.reads, rng)
         self._residual = None if form.residual is None else _random(form.residual, rng)
         self._floats, self._bits = _room(form.floats), _room(form.bits)
 
@@ -66,6 +67,10 @@ def _random(value: Value, rng: np.random.Generator) -> Array:
     if value.channels % 8:
         bits[..., -1] &= (1 << value.channels % 8) - 1
     return bits
+
+
+def _pixels(value: Value, rng: np.random.Generator) -> NDArray[np.uint8]:
+    return rng.integers(0, 256, _shape(value), np.uint8)
 
 
 def _room(value: Value | None) -> Array | None:

@@ -1,7 +1,8 @@
 """Programs that run: every op laid out for a kernel of this machine, all of it one native call.
 
     engine = Engine(program)
-    logits = engine.run(images)        # (batch, height, width, channels), uint8 or float32
+    logits = engine.run(images)        # (batch, height, width, channels), uint8 or float32; where
+                                       # a stem reads pixels, uint8
 
 An engine may be run from several threads at once; each call has memory of its own, which the next
 one takes over.
@@ -68,7 +69,7 @@ class Engine:
             height=image.height,
             width=image.width,
             channels=image.channels,
-            image=at[0],
+            image=at.get(0, NOWHERE),
             mean=list(normal.mean) if normal else [],
             std=list(normal.std) if normal else [],
             output=at[program.output],
@@ -112,7 +113,7 @@ class Engine:
         took = self._core.clock_nodes(batch, images, output, self.threads, rounds)
         return np.array(took, np.int64)
 
-    def values(self, images: Floats) -> dict[int, Array]:
+    def values(self, images: Images) -> dict[int, Array]:
         """Every value, node by node: what a run computes, to be looked at.
 
         Floats are (sets, batch, height, width, channels), signs packed likewise.
@@ -150,7 +151,10 @@ class Engine:
         if not isinstance(images, np.ndarray) or images.ndim != 4 or images.shape[1:] != form:
             got = getattr(images, "shape", type(images).__name__)
             raise ValueError(f"images are (batch, {', '.join(map(str, form))}); got {got}")
-        if images.dtype == np.uint8 and self.program.normal is None:
+        if self.program.pixels:
+            if images.dtype != np.uint8:
+                raise TypeError(f"this program takes pixels, as uint8; got {images.dtype}")
+        elif images.dtype == np.uint8 and self.program.normal is None:
             raise TypeError("this program does not say how to normalise uint8: give it float32")
         outputs = output.height * output.width * output.channels
         return len(images), np.empty((len(images), outputs), np.float32)

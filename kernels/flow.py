@@ -23,6 +23,7 @@ from kernels.ops import (
     RealConv,
     Resize,
     Skip,
+    Stem,
 )
 
 
@@ -74,6 +75,10 @@ def flow(op: Op) -> Flow:
             return flow(op.as_conv())
         case RealConv():
             return _ended(op.after, op.inputs, op.inputs, op, bits=False)
+        case Stem():  # what it reads is the image, as pixels
+            maps = Value(False, 1, op.out_height, op.out_width, op.filters)
+            image = Value(False, 1, op.height, op.width, op.channels)
+            return Flow(image, *_ending(op.after, 1, maps))
         case Affine():
             maps = Value(False, op.sets, op.height, op.width, op.channels)
             return Flow(maps, *_ending(op.after, op.sets, maps))

@@ -13,6 +13,8 @@ from dataclasses import asdict
 from reprlib import repr as brief
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from kernels import about, op_data, parameters, program_data
 from kernels.about import About
 from kernels.parameters import Wanted
@@ -21,7 +23,7 @@ from kernels.program_data import Outline
 
 FORM = 1
 LINE = 64  # the data begins at a multiple of it
-TYPES = {"float32": "F32", "uint8": "U8"}
+TYPES = {"float32": "F32", "int16": "I16", "uint8": "U8"}
 UNSUMMED = "0" * 64  # stands for the header's checksum while it is taken
 
 
@@ -43,14 +45,14 @@ class Contents(NamedTuple):
 
 
 def tensors(nodes: Sequence[Node], given: Container[str]) -> dict[str, Wanted]:
-    """What the ops want, and of what is optional that which is given; float32 first."""
+    """What the ops want, and of what is optional that which is given; the widest numbers first."""
     every = {
         f"{n}/{name}": want
         for n, node in enumerate(nodes)
         for name, want in parameters.wanted(node.op).items()
         if not want.optional or f"{n}/{name}" in given
     }
-    return dict(sorted(every.items(), key=lambda item: item[1].dtype != "float32"))
+    return dict(sorted(every.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize))
 
 
 def write(program: Program, made: About, placed: Mapping[str, Wanted], data_sum: str) -> bytes:

@@ -11,7 +11,7 @@ from random import Random
 from typing import NamedTuple
 
 from kernels.flow import Value
-from kernels.program import Node, last_reads
+from kernels.program import Node, last_reads, reads_pixels
 
 ALIGN = 64  # bytes: a line of the cache
 TRIES = 200
@@ -34,9 +34,13 @@ class Layout(NamedTuple):
 
 
 def lives(values: Sequence[Value], nodes: Sequence[Node], output: int) -> list[Live]:
-    """The image is alive from the first node on, the output to the end."""
+    """The image is alive from the first node on, the output to the end.
+
+    Pixels are read where the caller has them.
+    """
     last = last_reads(nodes, output)
-    born = {0: 0} | {value: n for n, node in enumerate(nodes) for value in node.writes}
+    image = {} if reads_pixels(nodes) else {0: 0}
+    born = image | {value: n for n, node in enumerate(nodes) for value in node.writes}
     return [
         Live(value, aligned(values[value].bytes), first, last.get(value, first))
         for value, first in born.items()

@@ -26,7 +26,7 @@ from kernels import files, header, memory
 from kernels.about import About
 from kernels.bits import bytes_for
 from kernels.header import Contents, ModelError
-from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv
+from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv, Stem
 from kernels.parameters import Array, Wanted
 from kernels.program import Node, Program
 from kernels.program_data import Outline
@@ -69,6 +69,8 @@ def needed_bytes(outline: Outline) -> int:
 
 
 def _padded(op: Op) -> int:
+    if isinstance(op, Stem):  # the rows that it pools
+        return min(op.pool, op.out_height) * op.out_width * op.filters * 4
     if not isinstance(op, BinaryConv | RealConv):
         return 0
     pixel = bytes_for(op.channels) if isinstance(op, BinaryConv) else 4 * op.channels
@@ -157,7 +159,11 @@ def _check_values(op: Op, name: str, array: Array) -> None:
     if array.dtype == np.float32:
         if not np.isfinite(array).all():
             raise ValueError(f"{name} holds a number that is not finite")
+        if name.endswith("/mean") and not ((array >= 0) & (array <= 255)).all():
+            raise ValueError(f"{name} of pixels is 0 to 255")
         return
+    if isinstance(op, Stem):
+        return  # any whole numbers are weights
     assert isinstance(op, BinaryConv | BinaryLinear), "only their weights are bits"
     spare = op.channels % 8
     if spare and (array[..., -1] >> spare).any():

@@ -25,6 +25,7 @@ from kernels.real_ops import (
     RealConv,
     Resize,
     Skip,
+    Stem,
 )
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "Residual",
     "Resize",
     "Skip",
+    "Stem",
 ]
 
 
@@ -152,5 +154,5 @@ class BinaryLinear:
 
 
 Binary = BinaryConv | BinaryLinear
-Real = RealConv | Pool | GlobalPool | Mix | Skip | Resize | Linear | Affine | Pack
+Real = RealConv | Stem | Pool | GlobalPool | Mix | Skip | Resize | Linear | Affine | Pack
 Op = Binary | Real

@@ -1,8 +1,8 @@
 """What an op carries besides its shapes: arrays by name, and of what type and shape each one is.
 
-Weights of binary ops are packed (`kernels.bits`), all else is float32. What the constants of an
-epilogue mean is in `kernels.binary.Constants`, what `blend` and `sums` of a mix do in
-`kernels.ops.Blend`.
+Weights of binary ops are packed (`kernels.bits`), those of a stem are int16, all else is float32.
+What the constants of an epilogue mean is in `kernels.binary.Constants`, what `blend` and `sums` of
+a mix do in `kernels.ops.Blend`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from kernels.ops import (
     RealConv,
     Resize,
     Skip,
+    Stem,
 )
 
 Array = NDArray[Any]
@@ -60,6 +61,10 @@ def wanted(op: Op) -> dict[str, Wanted]:
             weights = (op.filters, op.kernel, op.kernel, op.channels // op.groups)
             ending = _ending(op.after, op.inputs, op.sets, op.filters)
             return {"weights": Wanted(weights), **ending}
+        case Stem():
+            taps = (op.filters, op.kernel, op.kernel, op.channels)
+            pixels = {"weights": Wanted(taps, "int16"), "mean": Wanted((op.channels,))}
+            return pixels | _ending(op.after, 1, 1, op.filters)
         case Linear():
             return {"weights": Wanted((op.filters, op.channels)), "bias": Wanted((op.filters,))}
         case Affine():

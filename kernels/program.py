@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from kernels import parameters
 from kernels.flow import Use, Value, flow
-from kernels.ops import Linear, Op
+from kernels.ops import Linear, Op, Stem
 from kernels.parameters import Parameters
 
 MOST_NODES = 65_536
@@ -76,6 +76,8 @@ class Program:
                 parameters.check(node.op, given)
             except ValueError as wrong:
                 raise ValueError(f"node {n}: {wrong}") from None
+        if self.pixels and self.normal is not None:
+            raise ValueError("a stem takes pixels as they are: its program has no mean and std")
         channels = self.image.channels
         if self.normal is not None and {len(row) for row in self.normal} != {channels}:
             raise ValueError(f"a mean and a std for each of {channels} channels are wanted")
@@ -83,6 +85,11 @@ class Program:
     @property
     def image(self) -> Value:
         return self.values[0]
+
+    @property
+    def pixels(self) -> bool:
+        """Whether images are taken as whole numbers 0 to 255, and not otherwise: by a stem."""
+        return reads_pixels(self.nodes)
 
     @property
     def ops(self) -> tuple[Op, ...]:
@@ -98,9 +105,10 @@ def check_flow(values: Sequence[Value], nodes: Sequence[Node], output: int) -> N
     """Everything read was written before, once, and is of the form that the op wants."""
     if not values or values[0].bits or values[0].sets != 1:
         raise ValueError("value 0 is the image: one float map")
-    written = {0}
+    written, pixels = {0}, reads_pixels(nodes)
     for n, node in enumerate(nodes):
         try:
+            _check_image(node, pixels)
             for use in node.uses:
                 _check_use(use, values, written)
             _check_node(node, values)
@@ -114,6 +122,18 @@ def check_flow(values: Sequence[Value], nodes: Sequence[Node], output: int) -> N
         raise ValueError(f"value {output} is the output, and nothing writes it")
     if values[output].bits or values[output].sets != 1:
         raise ValueError(f"the output is one float map; value {output} is {values[output]}")
+
+
+def reads_pixels(nodes: Sequence[Node]) -> bool:
+    return any(isinstance(node.op, Stem) for node in nodes)
+
+
+def _check_image(node: Node, pixels: bool) -> None:
+    image = any(use.value == 0 for use in node.reads)
+    if isinstance(node.op, Stem) and not image:
+        raise ValueError("a stem reads the image")
+    if image and pixels and not isinstance(node.op, Stem):
+        raise ValueError("a stem reads the image as pixels, so nothing reads it as float32")
 
 
 def _check_use(use: Use, values: Sequence[Value], written: set[int]) -> None:

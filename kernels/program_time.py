@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import baselines, machine, timing
-from kernels.engine import Engine
-from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv
+from kernels.engine import Engine, Images
+from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv, Stem
 from kernels.timing import Timing
 
 
@@ -41,8 +41,8 @@ class Times:
 def _short(op: Op) -> str:
     name = type(op).__name__
     match op:
-        case BinaryConv() | RealConv():
-            several = f", {op.inputs} in" if op.inputs > 1 else ""
+        case BinaryConv() | RealConv() | Stem():
+            several = "" if isinstance(op, Stem) or op.inputs == 1 else f", {op.inputs} in"
             bases = f", {op.bases} bases" if isinstance(op, BinaryConv) and op.bases > 1 else ""
             stride = f"/{op.stride}" if op.stride > 1 else ""
             window = f"{op.kernel}x{op.kernel}{stride}"
@@ -54,7 +54,11 @@ def _short(op: Op) -> str:
 def measured(engine: Engine, batch: int, rounds: int, *, torch: bool) -> Times:
     image = engine.program.image
     form = (batch, image.height, image.width, image.channels)
-    images = np.random.default_rng(0).standard_normal(form, np.float32)
+    rng = np.random.default_rng(0)
+    pixels = engine.program.pixels
+    images: Images = (
+        rng.integers(0, 256, form, np.uint8) if pixels else rng.standard_normal(form, np.float32)
+    )
     whole = timing.measure({"whole": partial(engine.clock, images)}, rounds)["whole"]
     runs = max(3, min(200, int(3e8 / whole.median_ns)))
     nodes = np.median(engine.clock_nodes(images, runs), axis=0)

@@ -10,10 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import _core, ops
-from kernels.binary import Result
+from kernels.binary import Constants, Result
 from kernels.bits import bytes_for
 from kernels.epilogue import FLOATS, Epilogue, Residual
-from kernels.ops import Affine, GlobalPool, Linear, Mix, Pack, Pool, RealConv, Resize, Skip
+from kernels.ops import (
+    Affine,
+    GlobalPool,
+    Linear,
+    Mix,
+    Pack,
+    Pool,
+    RealConv,
+    Resize,
+    Skip,
+    Stem,
+)
+from kernels.parameters import Array
 
 Floats = NDArray[np.float32]
 
@@ -48,6 +60,8 @@ def form(op: ops.Real) -> Form:
     match op:
         case RealConv():
             return _ended(op.after, op.inputs, op.out_height, op.out_width, op.filters)
+        case Stem():
+            return _ended(op.after, 1, op.out_height, op.out_width, op.filters)
         case Affine():
             return _ended(op.after, op.sets, op.height, op.width, op.channels)
         case Linear():
@@ -94,18 +108,21 @@ class Real:
     """One op with its parameters, laid out for one instruction set."""
 
     def __init__(
-        self, op: ops.Real, parameters: Mapping[str, Floats], *, isa: str, threads: int = 1
+        self, op: ops.Real, parameters: Mapping[str, Array], *, isa: str, threads: int = 1
     ) -> None:
         """`kernels.parameters.wanted` says which parameters an op has, and their shapes."""
         self.op, self.isa, self.threads = op, isa, threads
         self.form = form(op)
-        self.core = _core.make_real(op, isa, dict(parameters))
+        self.core = (
+            _stem(op, isa, **parameters)
+            if isinstance(op, Stem)
+            else _core.make_real(op, isa, dict(parameters))
+        )
 
-    def run(
-        self, x: Floats, residual: Floats | None = None, *, out: Result | None = None
-    ) -> Result:
+    def run(self, x: Array, residual: Floats | None = None, *, out: Result | None = None) -> Result:
         """x: (sets, batch, height, width, channels); of a linear map, (1, batch, 1, 1, channels).
 
+        A stem takes uint8, all others float32.
         The residual of a skip is the maps it is added to. `out` gives the arrays to write to;
         without it they are new.
         """
@@ -114,7 +131,7 @@ class Real:
         return to
 
     def clock(
-        self, x: Floats, residual: Floats | None = None, *, out: Result, rounds: int = 1
+        self, x: Array, residual: Floats | None = None, *, out: Result, rounds: int = 1
     ) -> list[int]:
         """The nanoseconds of each of so many runs, taken in the core: no Python is in them."""
         to = self._room(x, residual, out)
@@ -129,10 +146,14 @@ class Real:
             raise ValueError("this op has no use for a residual, and was given some")
         return self.form.empty(x.shape[1]) if out is None else out
 
-    def _call(self, x: Floats, residual: Floats | None, to: Result) -> dict[str, Any]:
+    def _call(self, x: Array, residual: Floats | None, to: Result) -> dict[str, Any]:
         batch = x.shape[1]
         bits: Any = to.bits
         if isinstance(bits, np.ndarray) and bits.ndim == 6 and bits.flags.c_contiguous:
             bits = bits.reshape(-1, *bits.shape[2:])  # to the core, every sign is a set
         arrays = {"reads": x, "residual": residual, "floats": to.floats, "bits": bits}
         return {"batch": batch, **arrays, "threads": self.threads}
+
+
+def _stem(op: Stem, isa: str, *, weights: Array, mean: Array, **constants: Array) -> _core.Runner:
+    return _core.make_stem(op, isa, weights, mean, Constants(**constants))

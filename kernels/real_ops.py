@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from kernels.epilogue import FLOATS, LARGEST_SIDE, Epilogue, whole
+from kernels.epilogue import FLOATS, LARGEST_SIDE, Epilogue, Residual, whole
 
 
 def _slid(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
@@ -117,6 +117,83 @@ class Pool:
     @property
     def out_width(self) -> int:
         return _slid(self.width, self.kernel, self.stride, 1, self.padding)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stem:
+    """A convolution on an image's pixels, whole numbers 0 to 255, and a max pool, in one pass.
+
+    Weights are int16. Of every pixel inside the image `mean` is taken off; the border is 0, as that
+    of an image that was normalised first. With `pool` 0 there is none. The epilogue takes the
+    largest sum of each window for d.
+    """
+
+    height: int
+    width: int
+    channels: int
+    filters: int
+    kernel: int = 3
+    stride: int = 1
+    padding: int = 0
+    pool: int = 0
+    pool_stride: int = 1
+    pool_padding: int = 0
+    after: Epilogue = FLOATS
+
+    def __post_init__(self) -> None:
+        whole(self, channels=(1, 4), padding=(0, self.kernel - 1), pool=(0, 64))
+        if not self.pool and (self.pool_stride, self.pool_padding) != (1, 0):
+            raise ValueError(
+                f"without a pool its stride is 1 and its padding 0; got {self.pool_stride} "
+                f"and {self.pool_padding}"
+            )
+        if self.after.sum or self.after.residual is not Residual.NONE:
+            raise ValueError(f"a stem adds nothing to its one map; got {self.after}")
+        self.as_pool()
+
+    def as_conv(self) -> RealConv:
+        """Its convolution, of float32."""
+        return RealConv(
+            height=self.height,
+            width=self.width,
+            channels=self.channels,
+            filters=self.filters,
+            kernel=self.kernel,
+            stride=self.stride,
+            padding=self.padding,
+            after=self.after,
+        )
+
+    def as_pool(self) -> Pool | None:
+        conv = self.as_conv()
+        if not self.pool:
+            return None
+        return Pool(
+            kind=Pooling.MAX,
+            height=conv.out_height,
+            width=conv.out_width,
+            channels=self.filters,
+            kernel=self.pool,
+            stride=self.pool_stride,
+            padding=self.pool_padding,
+        )
+
+    @property
+    def out_height(self) -> int:
+        return (self.as_pool() or self.as_conv()).out_height
+
+    @property
+    def out_width(self) -> int:
+        return (self.as_pool() or self.as_conv()).out_width
+
+    @property
+    def weights(self) -> int:
+        return self.as_conv().weights
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of whole numbers for one image."""
+        return self.as_conv().macs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,16 +9,29 @@ rounded: of those a kernel has every bit.
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels.ops import Blend, GlobalPool, Linear, Mix, Pool, Pooling, RealConv, Resize, Skip
+from kernels.ops import (
+    Blend,
+    GlobalPool,
+    Linear,
+    Mix,
+    Pool,
+    Pooling,
+    RealConv,
+    Resize,
+    Skip,
+    Stem,
+)
 
 Floats = NDArray[np.float32]
+Numbers = NDArray[Any]
 
 
-def real_conv(op: RealConv, x: Floats, w: Floats) -> Floats:
+def real_conv(op: RealConv, x: Numbers, w: Numbers) -> Floats:
     """w: (filters, kernel, kernel, channels / groups), for every map. The border is 0."""
     p, k, s, d = op.padding, op.kernel, op.stride, op.dilation
     padded = np.pad(x.astype(np.float64), [(0, 0), (0, 0), (p, p), (p, p), (0, 0)])
@@ -32,6 +45,13 @@ def real_conv(op: RealConv, x: Floats, w: Floats) -> Floats:
             mine = slice(group * made, (group + 1) * made)
             out[:, :, row, column, mine] = np.einsum("inyxc,fyxc->inf", part, w[mine])
     return out.astype(np.float32)
+
+
+def stem(op: Stem, x: NDArray[np.uint8], w: NDArray[np.int16], mean: Floats) -> Floats:
+    """w: (filters, kernel, kernel, channels); mean: (channels,). Up to the epilogue."""
+    sums = real_conv(op.as_conv(), x - mean.astype(np.float64), w)
+    pooling = op.as_pool()
+    return sums if pooling is None else pool(pooling, sums)
 
 
 def pool(op: Pool, x: Floats) -> Floats:

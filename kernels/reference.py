@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels.binary import Constants
-from kernels.ops import Affine, BinaryConv, Curve, RealConv, Residual
+from kernels.ops import Affine, BinaryConv, Curve, RealConv, Residual, Stem
 
 Signs = NDArray[np.int8]
 Floats = NDArray[np.float32]
@@ -53,7 +53,7 @@ def bend(y: Floats, slope: Floats | np.float32) -> Floats:
 
 
 def epilogue(
-    op: BinaryConv | RealConv | Affine,
+    op: BinaryConv | RealConv | Stem | Affine,
     d: NDArray[np.int32] | Floats,
     c: Constants,
     residual: Floats | None = None,

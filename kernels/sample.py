@@ -19,6 +19,7 @@ from kernels.ops import (
     Op,
     RealConv,
     Residual,
+    Stem,
 )
 from kernels.parameters import Array, wanted
 from kernels.timing import Runs
@@ -72,6 +73,12 @@ def _parameter(op: Op, name: str, shape: tuple[int, ...], rng: np.random.Generat
     match op, name:
         case ((BinaryConv() | BinaryLinear()), "weights"):
             return _bits(shape[:-1], op.channels, rng)
+        case Stem(), "weights":
+            return rng.integers(-32767, 32768, shape, np.int16)
+        case Stem(), "mean":
+            return rng.uniform(100, 150, shape).astype(np.float32)
+        case Stem(), "scale":  # of such weights times such pixels
+            times = (op.kernel**2 * op.channels) ** -0.5 / (19_000 * 75)
         case BinaryConv(), "scale":
             times = op.products**-0.5
         case (BinaryLinear(), "scale") | (Linear(), "weights"):

@@ -24,6 +24,7 @@ from kernels.ops import (
     RealConv,
     Resize,
     Skip,
+    Stem,
 )
 from kernels.parameters import Array, Parameters
 from kernels.program import Node, Program
@@ -31,8 +32,8 @@ from kernels.program import Node, Program
 Floats = NDArray[np.float32]
 
 
-def walk(program: Program, images: Floats) -> dict[int, Array]:
-    """Every value, from float32 images (batch, height, width, channels)."""
+def walk(program: Program, images: Array) -> dict[int, Array]:
+    """Every value, from images (batch, height, width, channels): float32, or uint8 for a stem."""
     values: dict[int, Array] = {0: images[None]}
 
     def part(use: Use) -> Array:
@@ -71,6 +72,9 @@ def _floats(node: Node, given: Parameters, x: Array, residual: Array | None) -> 
         case RealConv():
             products = real_reference.real_conv(op, x, given["weights"])
             return reference.epilogue(op, products, constants, residual)
+        case Stem():
+            pooled = real_reference.stem(op, x, given["weights"], given["mean"])
+            return reference.epilogue(op, pooled, constants, residual)
         case Affine():
             return reference.epilogue(op, x, constants, residual)
         case Mix():

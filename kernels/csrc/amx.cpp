@@ -252,6 +252,7 @@ const Isa kAmx = {
     "amx",      "AMX int8, with AVX-512BW", amx::runs_here, amx::kProducts,      1,
     amx::finish, amx::pack,                 amx::limit,     "tdpbssd on +1 and -1 as bytes",
     &kAvx512Real,
+    &kAvx512Stem,
 };
 
 }  // namespace bnn

@@ -454,6 +454,14 @@ inline F fused(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 
 #include "real_lanes.h"
 
+constexpr int kStemTile = 4;
+inline I add_pairs(I sum, I x, I w) {
+  return sum + reinterpret_cast<I>(_mm256_madd_epi16(reinterpret_cast<__m256i>(x),
+                                                     reinterpret_cast<__m256i>(w)));
+}
+
+#include "stem_lanes.h"
+
 }  // namespace avx2
 
 const Isa kAvx2 = {
@@ -467,6 +475,7 @@ const Isa kAvx2 = {
     avx2::limit,
     "vpshufb (xor and count of 4 signs by table) + vpaddb",
     &avx2::kReal,
+    &avx2::kStem,
 };
 
 }  // namespace bnn

@@ -237,9 +237,25 @@ inline F fused(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 
 #include "real_lanes.h"
 
+constexpr int kStemTile = 14;
+#if defined(BNN_EMULATE)
+inline I low_half(I x) { return reinterpret_cast<I>(reinterpret_cast<Word>(x) << 16) >> 16; }
+inline I add_pairs(I sum, I x, I w) {
+  return sum + low_half(x) * low_half(w) + (x >> 16) * (w >> 16);
+}
+#else
+inline I add_pairs(I sum, I x, I w) {
+  return sum + reinterpret_cast<I>(_mm512_madd_epi16(reinterpret_cast<__m512i>(x),
+                                                     reinterpret_cast<__m512i>(w)));
+}
+#endif
+
+#include "stem_lanes.h"
+
 }  // namespace avx512
 
 const RealOps kAvx512Real = avx512::kReal;
+const StemOps kAvx512Stem = avx512::kStem;
 
 const Isa kAvx512 = {
     "avx512",
@@ -252,6 +268,7 @@ const Isa kAvx512 = {
     avx512::limit,
     "vpxord + vpopcntd + vpaddd",
     &kAvx512Real,
+    &kAvx512Stem,
 };
 
 }  // namespace bnn

@@ -33,7 +33,8 @@ void make(Ready* self, int64_t height, int64_t width, int64_t channels, int64_t 
                     {output, outputs}, bytes}, {}};
 }
 
-// A call, checked. Images are float32, or uint8 where the program says what these mean.
+// A call, checked. Images are float32, or uint8 where the program says what these mean; where it
+// reads pixels, uint8.
 struct Call {
   const bnn::Program& program;
   int64_t batch;
@@ -49,8 +50,9 @@ struct Call {
     const Sizes sizes{batch, image.height, image.width, image.channels};
     Borrowed borrowed;
     nb::ndarray<nb::ro> array;
-    if (!image.mean.empty() && nb::ndarray_check(images) && nb::try_cast(images, array) &&
-        array.dtype() == nb::dtype<uint8_t>())
+    if (program.pixels() ||
+        (!image.mean.empty() && nb::ndarray_check(images) && nb::try_cast(images, array) &&
+         array.dtype() == nb::dtype<uint8_t>()))
       whole = borrowed.read<uint8_t>(images, "images", sizes);
     else
       floats = borrowed.read<float>(images, "images", sizes);

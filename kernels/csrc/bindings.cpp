@@ -13,6 +13,7 @@ using namespace border;
 
 void bind_runner(nb::module_& m);
 void bind_real(nb::module_& m);
+void bind_stem(nb::module_& m);
 void bind_program(nb::module_& m);
 void bind_learn(nb::module_& m);
 
@@ -168,6 +169,7 @@ NB_MODULE(_core, m) {
   m.def("spin", &spin, nb::arg("rounds"));
   m.def("limit", &limit, nb::arg("isa"), nb::arg("rounds"));
   bind_real(m);
+  bind_stem(m);
   bind_program(m);
   bind_learn(m);
 }

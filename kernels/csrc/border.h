@@ -21,6 +21,7 @@ using Sizes = std::vector<int64_t>;
 
 template <class T> constexpr const char* kName = nullptr;
 template <> constexpr const char* kName<uint8_t> = "uint8";
+template <> constexpr const char* kName<int16_t> = "int16";
 template <> constexpr const char* kName<int32_t> = "int32";
 template <> constexpr const char* kName<float> = "float32";
 

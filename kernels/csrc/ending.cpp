@@ -43,7 +43,7 @@ void finite(const char* name, const float* from, int64_t n) {
 }
 
 Ending::Ending(const After& a, const Constants& c, int64_t n_pairs, int64_t n_filters)
-    : after(a), pairs(n_pairs), filters(n_filters), padded_(round_up(n_filters, kPiece)) {
+    : after(a), pairs(n_pairs), filters(n_filters), padded_(round_up(n_filters, kNarrowest)) {
   scale_ = padded("scale", c.scale, pairs, filters, padded_);
   shift_ = padded("shift", c.shift, pairs, filters, padded_);
   slope_ = padded("slope", c.slope, pairs, filters, padded_);
@@ -62,6 +62,25 @@ void Ending::shape(Shapes& s, int64_t height, int64_t width) const {
     s.residual = {after.residual == Residual::one ? 1 : pairs, height, width, filters, false};
   if (after.floats) s.floats = {sets(), height, width, filters, false};
   if (after.signs) s.bits = {sets() * after.signs, height, width, bytes(), true};
+}
+
+float Ending::value(int64_t pair, int64_t filter, float y) const {
+  const int64_t p = pair * padded_ + filter, s = (after.sum ? 0 : pair) * padded_ + filter;
+  if (!slope_.empty() && y < 0.0f) y = y * slope_[p];
+  y = y * scale_[p];
+  y = y + shift_[p];
+  if (after.outer) {
+    y = y + before_[s];
+    if (!curve_.empty() && y < 0.0f) y = y * curve_[s];
+    y = y + after_[s];
+  }
+  return y;
+}
+
+bool Ending::monotonic() const {
+  const auto rises = [](float slope) { return slope >= 0.0f; };
+  return std::all_of(slope_.begin(), slope_.end(), rises) &&
+         std::all_of(curve_.begin(), curve_.end(), rises);
 }
 
 Finish Ending::finish(int64_t pair, int64_t first, int64_t width, int64_t pixel, int64_t all,

@@ -5,7 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "kernel.h"
+#include "after.h"
+#include "product.h"
+#include "runner.h"
 
 namespace bnn {
 
@@ -24,6 +26,15 @@ class Ending {
 
   // Adds residual, floats and bits to shapes.
   void shape(Shapes& shapes, int64_t height, int64_t width) const;
+
+  // What becomes of one sum, where there is no residual and nothing else to add; and its threshold.
+  float value(int64_t pair, int64_t filter, float sum) const;
+  float threshold(int64_t set, int sign, int64_t filter) const {
+    return thresholds_[(set * after.signs + sign) * padded_ + filter];
+  }
+  // Whether that rises, or falls, with the sum, for each filter: no curve turns back.
+  bool monotonic() const;
+  bool falls(int64_t pair, int64_t filter) const { return scale_[pair * padded_ + filter] < 0.0f; }
 
   // Of `width` filters from `first` on, which begins a byte, or fewer where they end, in the pixels
   // from `pixel` on; `all` is how many pixels a set has. The counts are the caller's to fill in.

@@ -6,6 +6,7 @@
 
 #include "product.h"
 #include "real.h"
+#include "stem_ops.h"
 
 namespace bnn {
 
@@ -24,6 +25,7 @@ struct Isa {
   double (*limit)(int64_t rounds);
   const char* limit_about;
   const RealOps* real;
+  const StemOps* stem;
 };
 
 extern const Isa kPortable;
@@ -32,6 +34,7 @@ extern const Isa kAvx2;
 extern const Isa kAvx512;
 extern const Isa kAmx;
 extern const RealOps kAvx512Real;  // AMX has none of its own
+extern const StemOps kAvx512Stem;
 #endif
 #if defined(__aarch64__)
 extern const Isa kNeon;

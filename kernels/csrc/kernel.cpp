@@ -11,25 +11,6 @@ namespace {
 
 constexpr int64_t kMost = int64_t{1} << 31;
 
-void in_range(const char* name, int64_t value, int64_t low, int64_t high) {
-  if (value < low || value > high)
-    throw std::invalid_argument(std::string(name) + " is " + std::to_string(low) + " to " +
-                                std::to_string(high) + "; got " + std::to_string(value));
-}
-
-std::vector<float> padded(const float* from, int64_t rows, int64_t filters, int64_t width,
-                          float fill) {
-  std::vector<float> out(from ? rows * width : 0, fill);
-  for (int64_t r = 0; from && r < rows; ++r) {
-    for (int64_t f = 0; f < filters; ++f)
-      if (!std::isfinite(from[r * filters + f]))
-        throw std::invalid_argument("constants are finite numbers; found " +
-                                    std::to_string(from[r * filters + f]));
-    std::copy_n(from + r * filters, filters, out.data() + r * width);
-  }
-  return out;
-}
-
 // Bits past the last channel would be counted as if they were channels.
 void spare_is_clear(const char* name, const uint8_t* from, int64_t bytes, const Shape& shape) {
   const int64_t pixel = shape.pixel_bytes();
@@ -50,16 +31,16 @@ void Kernel::check_spare(int64_t batch, const uint8_t* input) const {
 
 void Shape::check() const {
   const int64_t side = 1 << 16;
-  in_range("height", height, 1, side);
-  in_range("width", width, 1, side);
-  in_range("channels", channels, 1, side);
-  in_range("filters", filters, 1, side);
-  in_range("kernel", kernel, 1, 7);
-  in_range("stride", stride, 1, 64);
-  in_range("dilation", dilation, 1, 64);
-  in_range("padding", padding, 0, 1024);
-  in_range("inputs", inputs, 1, 64);
-  in_range("bases", bases, 1, 64);
+  in_limits("height", height, 1, side);
+  in_limits("width", width, 1, side);
+  in_limits("channels", channels, 1, side);
+  in_limits("filters", filters, 1, side);
+  in_limits("kernel", kernel, 1, 7);
+  in_limits("stride", stride, 1, 64);
+  in_limits("dilation", dilation, 1, 64);
+  in_limits("padding", padding, 0, 1024);
+  in_limits("inputs", inputs, 1, 64);
+  in_limits("bases", bases, 1, 64);
   if (own && inputs != bases) throw std::invalid_argument("own wants an input per base");
   const int64_t reach = dilation * (kernel - 1) + 1;
   if (height + 2 * padding < reach || width + 2 * padding < reach)
@@ -78,15 +59,17 @@ std::string misfit(const Shape& s, const Product& product) {
 
 Kernel::Kernel(const Shape& s, const After& a, const Isa& isa, const Product& product,
                const uint8_t* weights, const Constants& constants)
-    : shape(s), after(a), isa_(isa), product_(product) {
-  shape.check();
+    : shape((s.check(), s)),
+      after(a),
+      ending_(a, constants, s.pairs(), s.filters),
+      isa_(isa),
+      product_(product) {
   if (const std::string why = misfit(shape, product); !why.empty())
     throw std::invalid_argument(std::string(isa.name) + " " + product.name + " " + why);
   plan_runs();
   plan_blocks();
   plan_slices();
   lay_out(weights);
-  keep(constants);
   find_limits();
 }
 
@@ -201,44 +184,16 @@ void Kernel::lay_out(const uint8_t* weights) {
     }
 }
 
-void Kernel::keep(const Constants& c) {
-  const int64_t pairs = shape.pairs(), filters = shape.filters;
-  scale_ = padded(c.scale, pairs, filters, padded_, 0.0f);
-  shift_ = padded(c.shift, pairs, filters, padded_, 0.0f);
-  slope_ = padded(c.slope, pairs, filters, padded_, 0.0f);
-  each_ = padded(c.each, pairs, 1, 1, 0.0f);
-  before_ = padded(c.before, sets(), filters, padded_, 0.0f);
-  curve_ = padded(c.curve, sets(), filters, padded_, 0.0f);
-  after_ = padded(c.after, sets(), filters, padded_, 0.0f);
-  thresholds_ = padded(c.thresholds, sets() * after.signs, filters, padded_,
-                       -std::numeric_limits<float>::infinity());
-  if (after.inner == Curve::relu) slope_.assign(pairs * padded_, 0.0f);
-  if (after.outer && after.curve == Curve::relu) curve_.assign(sets() * padded_, 0.0f);
-}
-
-// The epilogue of one value, step by step as finish.h has it; for where there is no residual.
-float Kernel::value(int64_t pair, int64_t set, int64_t filter, int64_t count) const {
-  const int64_t p = pair * padded_ + filter, s = set * padded_ + filter;
-  float y = static_cast<float>(shape.products() - 2 * count);
-  if (!slope_.empty() && y < 0.0f) y = y * slope_[p];
-  y = y * scale_[p];
-  y = y + shift_[p];
-  if (after.outer) {
-    y = y + before_[s];
-    if (!curve_.empty() && y < 0.0f) y = y * curve_[s];
-    y = y + after_[s];
-  }
-  return y;
-}
-
 // Where only signs are asked, and y rises or falls with the count, the threshold becomes a limit on
 // the count. It is found by trying: so it agrees with the float steps, rounding and all.
 void Kernel::find_limits() {
   const bool alone = !after.sum || shape.pairs() == 1;
   if (after.floats || after.signs == 0 || !alone || after.residual != Residual::none) return;
-  for (float slope : slope_) if (slope < 0.0f) return;
-  for (float slope : curve_) if (slope < 0.0f) return;
+  if (!ending_.monotonic()) return;
   const int64_t n = shape.products();
+  const auto value = [&](int64_t pair, int64_t filter, int64_t count) {
+    return ending_.value(pair, filter, static_cast<float>(n - 2 * count));
+  };
   std::vector<int32_t> limits(shape.pairs() * after.signs * padded_, static_cast<int32_t>(n));
   std::vector<uint64_t> flips(shape.pairs() * after.signs * blocks_.size(), 0);
   for (int64_t pair = 0; pair < shape.pairs(); ++pair)
@@ -246,14 +201,13 @@ void Kernel::find_limits() {
       const int64_t row = pair * after.signs + s;
       for (size_t b = 0; b < blocks_.size(); ++b)
         for (int64_t f = blocks_[b].first; f < blocks_[b].first + blocks_[b].channels; ++f) {
-          if (!std::isfinite(value(pair, pair, f, 0)) || !std::isfinite(value(pair, pair, f, n)))
-            return;
-          const float threshold = thresholds_[row * padded_ + f];
-          const bool falls = scale_[pair * padded_ + f] >= 0.0f;  // y, as the count rises
+          if (!std::isfinite(value(pair, f, 0)) || !std::isfinite(value(pair, f, n))) return;
+          const float threshold = ending_.threshold(pair, static_cast<int>(s), f);
+          const bool falls = !ending_.falls(pair, f);  // y, as the count rises and the sum falls
           int64_t low = -1, high = n;  // the largest count of the first kind is in [low, high]
           while (low < high) {
             const int64_t middle = low + (high - low + 1) / 2;
-            if ((value(pair, pair, f, middle) < threshold) == falls) {
+            if ((value(pair, f, middle) < threshold) == falls) {
               high = middle - 1;
             } else {
               low = middle;

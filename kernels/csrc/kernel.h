@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "ending.h"
 #include "isa.h"
 #include "runner.h"
 
@@ -26,30 +27,6 @@ struct Shape {
   int64_t products() const { return kernel * kernel * channels; }
 };
 
-enum class Curve { none, relu, prelu };
-enum class Residual { none, one, each };
-
-// kernels/epilogue.py.
-struct After {
-  bool floats;
-  int signs;
-  bool sum;
-  Curve inner;
-  Residual residual;
-  bool outer;  // the step is there
-  Curve curve; // and its curve is this
-
-  bool raw() const { return !floats && signs == 0; }
-};
-
-// What the epilogue needs, each [pairs or sets][filters]; null where it does not.
-struct Constants {
-  const float *scale, *shift, *slope;  // of each pair
-  const float* each;                   // [pairs]
-  const float *before, *curve, *after; // of each set
-  const float* thresholds;             // [sets][signs][filters]
-};
-
 struct Buffers {
   const uint8_t* input;   // [inputs][batch][height][width][pixel_bytes]
   const float* residual;  // [1 or pairs][batch][out height][out width][filters]
@@ -57,8 +34,6 @@ struct Buffers {
   float* floats;          // [sets][batch][out height][out width][filters]
   uint8_t* bits;          // [sets][signs][batch][out height][out width][filter bytes]
 };
-
-inline int64_t round_up(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
 
 // Why this product cannot compute this shape; empty if it can.
 std::string misfit(const Shape& shape, const Product& product);
@@ -78,8 +53,8 @@ class Kernel final : public Runner {
 
   const Shape shape;
   const After after;
-  int64_t sets() const { return after.sum ? 1 : shape.pairs(); }
-  int64_t filter_bytes() const { return (shape.filters + 7) / 8; }
+  int64_t sets() const { return ending_.sets(); }
+  int64_t filter_bytes() const { return ending_.bytes(); }
 
  private:
   // Narrow blocks of several bases that read one input are counted together, as one wide product.
@@ -110,9 +85,7 @@ class Kernel final : public Runner {
   void plan_blocks();
   void plan_slices();
   void lay_out(const uint8_t* weights);
-  void keep(const Constants& constants);
   void find_limits();
-  float value(int64_t pair, int64_t set, int64_t filter, int64_t count) const;
 
   Slice slice(int64_t index, int64_t pixels) const;
   int64_t slices(int64_t pixels) const;
@@ -126,6 +99,7 @@ class Kernel final : public Runner {
   Finish finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
                 const Buffers& buffers) const;
 
+  const Ending ending_;
   const Isa& isa_;
   const Product& product_;
   int64_t run_bytes_, padded_run_;    // packed bytes of a run, and as its weights are padded
@@ -141,7 +115,6 @@ class Kernel final : public Runner {
   std::vector<Slice> slices_;
   std::vector<uint8_t> weights_;
   const uint8_t* first_weight_;       // aligned
-  std::vector<float> scale_, shift_, slope_, each_, before_, curve_, after_, thresholds_;
   std::vector<int32_t> limits_;       // [pairs][signs][padded_], or empty
   std::vector<uint64_t> flips_;       // [pairs][signs][blocks]
 };

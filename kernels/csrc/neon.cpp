@@ -77,12 +77,20 @@ inline F fused(F a, F b, F c) { return vfmaq_f32(c, a, b); }
 
 #include "real_lanes.h"
 
+constexpr int kStemTile = 4;
+inline I low_half(I x) { return reinterpret_cast<I>(reinterpret_cast<Word>(x) << 16) >> 16; }
+inline I add_pairs(I sum, I x, I w) {
+  return sum + low_half(x) * low_half(w) + (x >> 16) * (w >> 16);
+}
+
+#include "stem_lanes.h"
+
 }  // namespace neon
 
 const Isa kNeon = {
     "neon",     "NEON", neon::runs_here, neon::kProducts,   2,
     neon::finish, neon::pack, neon::limit,     "eor + cnt + add",
-    &neon::kReal,
+    &neon::kReal, &neon::kStem,
 };
 
 }  // namespace bnn

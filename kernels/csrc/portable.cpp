@@ -81,6 +81,14 @@ inline F fused(F a, F b, F c) {
 
 #include "real_lanes.h"
 
+constexpr int kStemTile = 2;
+inline I low_half(I x) { return reinterpret_cast<I>(reinterpret_cast<Word>(x) << 16) >> 16; }
+inline I add_pairs(I sum, I x, I w) {
+  return sum + low_half(x) * low_half(w) + (x >> 16) * (w >> 16);
+}
+
+#include "stem_lanes.h"
+
 }  // namespace portable
 
 const Isa kPortable = {
@@ -94,6 +102,7 @@ const Isa kPortable = {
     portable::limit,
     "xor, the arithmetic population count of bytes, add",
     &portable::kReal,
+    &portable::kStem,
 };
 
 }  // namespace bnn

@@ -23,7 +23,8 @@ Program::Program(Image i, Output o, int64_t bytes)
   if (bytes < 1 || bytes > int64_t{1} << 40)
     throw std::invalid_argument("the memory of a program is 1 byte to 1 TiB; got " +
                                 std::to_string(bytes));
-  check_place("the image", image.place, image.values() * 4, kLine);
+  if (image.place != kNowhere || !image.mean.empty())
+    check_place("the image", image.place, image.values() * 4, kLine);
   check_place("the output", output.place, output.values * 4, 4);
   const size_t rules = static_cast<size_t>(image.channels);
   if (image.mean.size() != image.std.size() || (!image.mean.empty() && image.mean.size() != rules))
@@ -50,8 +51,12 @@ void Program::add(const Runner& runner, Place place) {
   if (static_cast<int64_t>(place.reads.size()) != s.reads.sets)
     throw std::invalid_argument("a place for each set that is read");
   for (size_t i = 0; i < place.reads.size(); ++i) {
-    if (place.reads[i] == kNowhere && !s.reads.bits && s.reads.bytes() == 4 * image.values())
+    if (place.reads[i] == kNowhere && s.reads.bytes() == image.values() * (s.reads.bits ? 1 : 4)) {
+      (s.reads.bits ? pixels_ : floats_) = true;
+      if (pixels_ && (floats_ || !image.mean.empty()))
+        throw std::invalid_argument("what is read as pixels is not read as float32");
       continue;
+    }
     check_place("reads", place.reads[i], s.reads.bytes(), s.reads.bits ? 1 : 4);
     if (s.together && i && place.reads[i] != place.reads[i - 1] + s.reads.bytes())
       throw std::invalid_argument("the sets that this op reads lie side by side");
@@ -83,7 +88,8 @@ void Program::give_back(std::unique_ptr<Memory> memory) const {
   spare_.push_back(std::move(memory));
 }
 
-const float* Program::stored(const uint8_t* from, Memory& memory) const {
+const void* Program::stored(const uint8_t* from, Memory& memory) const {
+  if (pixels_) return from;
   float* to = reinterpret_cast<float*>(memory.begin + image.place);
   const int64_t channels = image.channels, all = image.values();
   constexpr int64_t kPixels = 8;  // their rules in a row, for vectors to go along
@@ -99,15 +105,14 @@ const float* Program::stored(const uint8_t* from, Memory& memory) const {
   return to;
 }
 
-void Program::one(const float* given, Memory& memory, float* to, int threads,
+void Program::one(const void* given, Memory& memory, float* to, int threads,
                   int64_t* took) const {
   uint8_t* base = memory.begin;
   Clock::time_point begun = took ? Clock::now() : Clock::time_point{};
   for (const Node& node : nodes_) {
     const Place& p = node.place;
     for (size_t i = 0; i < p.reads.size(); ++i)
-      memory.reads[i] = p.reads[i] == kNowhere ? static_cast<const void*>(given)
-                                               : base + p.reads[i];
+      memory.reads[i] = p.reads[i] == kNowhere ? given : base + p.reads[i];
     const auto floats = [&](int64_t at) {
       return at == kNowhere ? nullptr : reinterpret_cast<float*>(base + at);
     };
@@ -127,7 +132,7 @@ void Program::run(int64_t batch, const T* images, float* to, int threads, int64_
   const int64_t inside = batch > 1 && !took ? 1 : threads;  // threads for each image
   auto work = [&](int64_t n) {
     std::unique_ptr<Memory> memory = borrow();
-    const float* given = stored(images + n * image.values(), *memory);
+    const void* given = stored(images + n * image.values(), *memory);
     one(given, *memory, to + n * output.values, static_cast<int>(inside), took);
     give_back(std::move(memory));
   };

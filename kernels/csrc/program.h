@@ -14,13 +14,13 @@ constexpr int64_t kNowhere = -1;
 
 // Where in the memory of one image the values are that an op reads and writes, or kNowhere.
 struct Place {
-  std::vector<int64_t> reads;  // of each set; kNowhere: the image as it was given
+  std::vector<int64_t> reads;  // of each set; kNowhere: the image, as float32 or as it was given
   int64_t residual, floats, bits;
 };
 
 struct Image {
   int64_t height, width, channels;
-  int64_t place;
+  int64_t place;                 // where it is normalised to, or kNowhere
   std::vector<float> mean, std;  // (x - mean) / std, of whole numbers x; or empty
 
   int64_t values() const { return height * width * channels; }
@@ -44,6 +44,7 @@ class Program {
 
   const Image image;
   const Output output;
+  bool pixels() const { return pixels_; }  // images are whole numbers, and read as they are
   int64_t nodes() const { return static_cast<int64_t>(nodes_.size()); }
 
  private:
@@ -60,13 +61,14 @@ class Program {
   void check_place(const char* name, int64_t place, int64_t bytes, int64_t align) const;
   std::unique_ptr<Memory> borrow() const;
   void give_back(std::unique_ptr<Memory> memory) const;
-  void one(const float* image, Memory& memory, float* to, int threads, int64_t* took) const;
-  const float* stored(const float* image, Memory&) const { return image; }
-  const float* stored(const uint8_t* image, Memory& memory) const;
+  void one(const void* image, Memory& memory, float* to, int threads, int64_t* took) const;
+  const void* stored(const float* image, Memory&) const { return image; }
+  const void* stored(const uint8_t* image, Memory& memory) const;
 
   const int64_t bytes_;
   std::vector<Node> nodes_;
   size_t most_reads_ = 0;
+  bool pixels_ = false, floats_ = false;  // how nodes read the image
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Memory>> spare_;  // of calls that are over
 };

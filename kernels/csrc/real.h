@@ -10,7 +10,7 @@
 
 namespace bnn {
 
-constexpr int kPiece = 16;                      // filters whose weights lie side by side
+constexpr int kPiece = kNarrowest;              // filters whose weights lie side by side
 constexpr int kSumRow = kWidest + kPiece;       // floats in a row of sums
 constexpr int kRealPixels = 64;                 // pixels in a panel of a convolution, at most
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ending.h"
+#include "isa.h"
 
 namespace bnn {
 

@@ -65,10 +65,7 @@ Shapes Kernel::shapes() const {
   Shapes s{};
   s.together = true;
   s.reads = {shape.inputs, shape.height, shape.width, shape.pixel_bytes(), true};
-  if (after.residual != Residual::none)
-    s.residual = {after.residual == Residual::one ? 1 : shape.pairs(), y, x, shape.filters, false};
-  if (after.floats) s.floats = {sets(), y, x, shape.filters, false};
-  if (after.signs) s.bits = {sets() * after.signs, y, x, filter_bytes(), true};
+  ending_.shape(s, y, x);
   return s;
 }
 
@@ -262,47 +259,23 @@ void Kernel::end(Finish& f, int64_t pair, const Block& block) const {
 
 Finish Kernel::finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
                       const Buffers& buffers) const {
-  const int64_t set = after.sum ? 0 : pair, all = batch * shape.pixels();
-  const int64_t p = pair * padded_ + block.first, s = set * padded_ + block.first;
-  const int64_t value = (set * all + pixel) * shape.filters + block.first;
-  Finish f{};
-  f.width = block.width;
-  f.channels = block.channels;
-  f.products = static_cast<int>(shape.products());
-  f.dots_stride = f.floats_stride = f.each_stride = f.one_stride = shape.filters;
+  const int64_t all = batch * shape.pixels();
   if (after.raw()) {
-    f.dots = buffers.dots + value;
+    Finish f{};
+    f.width = block.width;
+    f.channels = block.channels;
+    f.products = static_cast<int>(shape.products());
+    f.dots_stride = shape.filters;
+    f.dots = buffers.dots + (pair * all + pixel) * shape.filters + block.first;
     return f;
   }
-  f.sign_stride = all * filter_bytes();
-  f.bits_stride = filter_bytes();
-  f.signs = after.signs;
-  if (after.signs)
-    f.bits = buffers.bits + (set * after.signs * all + pixel) * filter_bytes() + block.first / 8;
+  const Io io{nullptr, buffers.residual, buffers.floats, buffers.bits};
+  Finish f = ending_.finish(pair, block.first, block.width, pixel, all, io);
+  f.products = static_cast<int>(shape.products());
   if (!limits_.empty()) {
     f.limits = limits_.data() + pair * after.signs * padded_ + block.first;
     f.flips = flips_[pair * after.signs * blocks_.size() + (&block - blocks_.data())];
     f.limit_bits = f.bits;
-    return f;
-  }
-  f.scale = scale_.data() + p;
-  f.shift = shift_.data() + p;
-  if (!slope_.empty()) f.slope = slope_.data() + p;
-  if (after.residual == Residual::each) {
-    f.each = buffers.residual + (pair * all + pixel) * shape.filters + block.first;
-    f.each_scale = each_[pair];
-  }
-  if (after.residual == Residual::one)
-    f.one = buffers.residual + pixel * shape.filters + block.first;
-  if (after.outer) {
-    f.before = before_.data() + s;
-    f.after = after_.data() + s;
-    if (!curve_.empty()) f.curve = curve_.data() + s;
-  }
-  if (after.floats) f.floats = buffers.floats + value;
-  if (after.signs) {
-    f.thresholds = thresholds_.data() + set * after.signs * padded_ + block.first;
-    f.thresholds_stride = padded_;
   }
   return f;
 }

@@ -1,0 +1,211 @@
+#include "stem.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <stdexcept>
+
+#include "pool.h"
+#include "room.h"
+
+namespace bnn {
+namespace {
+
+constexpr int64_t kStrip = 64 << 10;  // bytes of an image that are stored at a time
+constexpr int64_t kLine = 64;
+constexpr int64_t kPairs = 2 * kStemPiece;
+
+Stretches pooled(const StemShape& s, int64_t size) {
+  if (s.pool) return Stretches::sliding(size, s.pool, s.pool_stride, s.pool_padding);
+  return Stretches::dividing(size, size);
+}
+
+}  // namespace
+
+// Sums are exact: 255 times the 196 largest weights, 32,768 each, is below 2^31.
+void StemShape::check() const {
+  const int64_t side = 1 << 16;
+  in_limits("height", height, 1, side);
+  in_limits("width", width, 1, side);
+  in_limits("channels", channels, 1, 4);
+  in_limits("filters", filters, 1, side);
+  in_limits("kernel", kernel, 1, 7);
+  in_limits("stride", stride, 1, 64);
+  in_limits("padding", padding, 0, kernel - 1);
+  in_limits("pool", pool, 0, 64);
+  if (height + 2 * padding < kernel || width + 2 * padding < kernel)
+    throw std::invalid_argument("the kernel is larger than the padded image");
+  if (!pool && (pool_stride != 1 || pool_padding))
+    throw std::invalid_argument("without a pool, its stride is 1 and its padding 0");
+}
+
+Stem::Cuts::Cuts(const StemShape& s, int64_t size) {
+  for (int64_t i = 0; i < s.out(size); ++i) {
+    const int64_t at = i * s.stride - s.padding;
+    const int64_t from = std::max<int64_t>(0, -at), to = std::min(s.kernel, size - at);
+    size_t n = 0;
+    while (n < begin.size() && (begin[n] != from || end[n] != to)) ++n;
+    if (n == begin.size()) begin.push_back(from), end.push_back(to);
+    of.push_back(static_cast<int32_t>(n));
+  }
+}
+
+Stem::Stem(const StemShape& shape, const After& after, const Isa& isa, const int16_t* weights,
+           const float* mean, const Constants& constants)
+    : shape_((shape.check(), shape)),
+      ending_(after, constants, 1, shape.filters),
+      ops_(*isa.stem),
+      finish_(isa.real->finish),
+      rows_(shape, shape.height),
+      columns_(shape, shape.width),
+      tall_(pooled(shape, shape.out(shape.height))),
+      wide_(pooled(shape, shape.out(shape.width))),
+      blocks_((shape.filters + kStemPiece - 1) / kStemPiece),
+      line_((shape.width + 2 * shape.padding) * shape.channels),
+      strip_(std::max<int64_t>(1, (kStrip / 2 / line_ - shape.kernel) / shape.stride + 1)),
+      alive_(shape.pool ? std::min((shape.pool + shape.pool_stride - 1) / shape.pool_stride,
+                                   tall_.size())
+                        : 0) {
+  for (int64_t c = 0; c < shape.channels; ++c)
+    if (!(mean[c] >= 0 && mean[c] <= 255))
+      throw std::invalid_argument("a mean of pixels is 0 to 255; got " + std::to_string(mean[c]));
+  lay_out(weights);
+  correct(weights, mean);
+}
+
+// A row of a window is one stretch of values. Where they are odd, a zero weight meets the next one.
+void Stem::lay_out(const int16_t* weights) {
+  const StemShape& s = shape_;
+  const int64_t run = s.kernel * s.channels, pairs = (run + 1) / 2;
+  for (int64_t y = 0; y < s.kernel; ++y)
+    for (int64_t i = 0; i < pairs; ++i) offsets_.push_back(y * line_ + 2 * i);
+  weights_.resize((blocks_ * s.kernel * pairs + 1) * kPairs);
+  const uintptr_t at = reinterpret_cast<uintptr_t>(weights_.data());
+  first_weight_ = weights_.data() + (kLine - at % kLine) % kLine / sizeof(int16_t);
+  for (int64_t f = 0; f < s.filters; ++f)
+    for (int64_t y = 0; y < s.kernel; ++y)
+      for (int64_t i = 0; i < run; ++i) {
+        const int64_t pair = (f / kStemPiece * s.kernel + y) * pairs + i / 2;
+        first_weight_[pair * kPairs + f % kStemPiece * 2 + i % 2] =
+            weights[(f * s.kernel + y) * run + i];
+      }
+}
+
+// A window sums weight * pixel; wanted is weight * (pixel - mean), of the taps inside the image.
+void Stem::correct(const int16_t* weights, const float* mean) {
+  const StemShape& s = shape_;
+  const int64_t wide = static_cast<int64_t>(columns_.begin.size());
+  const int64_t cuts = static_cast<int64_t>(rows_.begin.size()) * wide;
+  whole_.resize(blocks_ * cuts * kStemPiece);
+  part_.resize(whole_.size());
+  for (int32_t column : columns_.of) places_.push_back(column * kStemPiece);
+  for (int64_t f = 0; f < s.filters; ++f)
+    for (int64_t cut = 0; cut < cuts; ++cut) {
+      double sum = 0;
+      for (int64_t y = rows_.begin[cut / wide]; y < rows_.end[cut / wide]; ++y)
+        for (int64_t x = columns_.begin[cut % wide]; x < columns_.end[cut % wide]; ++x)
+          for (int64_t c = 0; c < s.channels; ++c)
+            sum -= double{mean[c]} * weights[((f * s.kernel + y) * s.kernel + x) * s.channels + c];
+      const int64_t at = (f / kStemPiece * cuts + cut) * kStemPiece + f % kStemPiece;
+      const double whole = std::floor(sum + 0.5);
+      whole_[at] = static_cast<int32_t>(whole);
+      part_[at] = static_cast<float>(sum - whole);
+    }
+}
+
+Shapes Stem::shapes() const {
+  Shapes s{};
+  s.reads = {1, shape_.height, shape_.width, shape_.channels, true};
+  ending_.shape(s, tall_.size(), wide_.size());
+  return s;
+}
+
+void Stem::run(int64_t batch, const Io& io, int threads) const {
+  const int64_t tall = tall_.size(), all = batch * tall * wide_.size();
+  const int64_t parts = batch >= threads ? 1 : std::min<int64_t>(tall, 2 * threads);
+  const uint8_t* images = static_cast<const uint8_t*>(io.reads[0]);
+  auto work = [&](int64_t item) {
+    const int64_t n = item / parts, at = item % parts;
+    const uint8_t* image = images + n * shape_.height * shape_.width * shape_.channels;
+    part({image, at * tall / parts, (at + 1) * tall / parts, n * tall, all, io});
+  };
+  parallel(batch * parts, threads, work);
+}
+
+// Rows of the padded image from `row` on, which may lie over the border.
+void Stem::store(const uint8_t* image, int64_t row, int64_t rows, int16_t* to) const {
+  const int64_t border = shape_.padding * shape_.channels, values = line_ - 2 * border;
+  for (int64_t y = row - shape_.padding; rows > 0; --rows, ++y, to += line_) {
+    if (y < 0 || y >= shape_.height) {
+      std::fill_n(to, line_, int16_t{0});
+      continue;
+    }
+    const uint8_t* from = image + y * values;
+    std::fill_n(to, border, int16_t{0});
+    for (int64_t i = 0; i < values; ++i) to[border + i] = from[i];
+    std::fill_n(to + border + values, border, int16_t{0});
+  }
+  to[0] = 0;  // what the zero weight of the last row meets
+}
+
+void Stem::part(const Part& p) const {
+  const StemShape& s = shape_;
+  const int64_t last = tall_.end[p.end - 1];
+  int16_t* stored = reinterpret_cast<int16_t*>(
+      room<0>(2 * (((strip_ - 1) * s.stride + s.kernel) * line_ + 1)));
+  int64_t next = p.first;  // the first output row that is not complete
+  for (int64_t first = tall_.begin[next]; first < last; first += strip_) {
+    const int64_t end = std::min(first + strip_, last);
+    store(p.image, first * s.stride, (end - 1 - first) * s.stride + s.kernel, stored);
+    int64_t then = next;
+    for (int64_t block = 0; block < blocks_; ++block)
+      then = strip(p, stored, first, end, block, next);
+    next = then;
+  }
+}
+
+// The rows first .. end of the convolution, of 16 filters. Returns the output row that comes next.
+int64_t Stem::strip(const Part& p, const int16_t* stored, int64_t first, int64_t end,
+                    int64_t block, int64_t next) const {
+  const StemShape& s = shape_;
+  const int64_t pooled = wide_.size() * kStemPiece;
+  float* sums = reinterpret_cast<float*>(room<1>(4 * s.out(s.width) * kStemPiece));
+  float* held = reinterpret_cast<float*>(room<2>(4 * blocks_ * alive_ * pooled));
+  for (int64_t y = first; y < end; ++y) {
+    if (y < tall_.begin[next]) continue;  // no window of the pool has it
+    convolve(stored + (y - first) * s.stride * line_, y, block, sums);
+    if (!s.pool) finish(p, y, block, sums);
+    for (int64_t to = next; s.pool && to < p.end && tall_.begin[to] <= y; ++to) {
+      float* out = held + (block * alive_ + to % alive_) * pooled;
+      ops_.largest({sums, wide_.begin.data(), wide_.end.data(), static_cast<int>(wide_.size()),
+                    y == tall_.begin[to], out});
+      if (y + 1 == tall_.end[to]) finish(p, to, block, out);
+    }
+    while (next < p.end && tall_.end[next] == y + 1) ++next;
+  }
+  return next;
+}
+
+void Stem::convolve(const int16_t* input, int64_t row, int64_t block, float* to) const {
+  const int64_t pairs = static_cast<int64_t>(offsets_.size());
+  const int64_t cuts = static_cast<int64_t>(rows_.begin.size());
+  const int64_t wide = static_cast<int64_t>(columns_.begin.size()) * kStemPiece;
+  const int64_t correction = (block * cuts + rows_.of[row]) * wide;
+  ops_.row({input, shape_.stride * shape_.channels, offsets_.data(), static_cast<int>(pairs),
+            first_weight_ + block * pairs * kPairs, whole_.data() + correction,
+            part_.data() + correction, places_.data(), static_cast<int>(places_.size()), to});
+}
+
+void Stem::finish(const Part& p, int64_t row, int64_t block, const float* sums) const {
+  const int64_t pixels = wide_.size();
+  for (int64_t x = 0; x < pixels; x += kRowsInOrder) {
+    Finish f = ending_.finish(0, block * kStemPiece, kStemPiece, (p.row + row) * pixels + x, p.all,
+                              p.io);
+    f.counts = sums + x * kStemPiece;
+    f.row_counts = kStemPiece;
+    f.pixels = static_cast<int>(std::min<int64_t>(kRowsInOrder, pixels - x));
+    finish_(f);
+  }
+}
+
+}  // namespace bnn

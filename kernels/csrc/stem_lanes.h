@@ -1,0 +1,108 @@
+// Pixels in lanes. Included by each instruction set inside its namespace, after finish.h, and after
+// it has defined
+//
+//   kStemTile       pixels in a tile: with 16 filters its sums, a line of weights and a pair of
+//                   values fit the registers
+//   I add_pairs(I sum, I x, I w)    sum + the product of both low halves + that of both high ones
+//
+// and gives `kStem`.
+
+namespace stem {
+
+inline I both(const int16_t* from) { return I{} + load<int32_t>(from); }
+
+template <int P>
+inline void tile(const StemRow& row, int pixel) {
+  const int16_t* at[P];
+  I sum[P][kVectors];
+  UNROLLED
+  for (int p = 0; p < P; ++p) {
+    at[p] = row.input + (pixel + p) * row.step;
+    UNROLLED
+    for (int v = 0; v < kVectors; ++v) sum[p][v] = I{};
+  }
+  const int16_t* weights = row.weights;
+  const int64_t* const end = row.offsets + row.pairs;
+  for (const int64_t* o = row.offsets; o < end; ++o, weights += 2 * kLine) {
+    I w[kVectors];
+    UNROLLED
+    for (int v = 0; v < kVectors; ++v) w[v] = load<I>(weights + v * 2 * kLanes);
+    UNROLLED
+    for (int p = 0; p < P; ++p) {
+      const I x = both(at[p] + *o);
+      UNROLLED
+      for (int v = 0; v < kVectors; ++v) sum[p][v] = add_pairs(sum[p][v], x, w[v]);
+    }
+  }
+  const int32_t *columns = row.columns + pixel, *whole = row.whole;  // no store can change them
+  const float* part = row.part;
+  float* out = row.out + pixel * kLine;
+  UNROLLED
+  for (int p = 0; p < P; ++p) {
+    const int64_t c = columns[p];
+    UNROLLED
+    for (int v = 0; v < kVectors; ++v) {
+      const I exact = sum[p][v] + load<I>(whole + c + v * kLanes);
+      save(out + p * kLine + v * kLanes,
+           __builtin_convertvector(exact, F) + load<F>(part + c + v * kLanes));
+    }
+  }
+}
+
+// `n` tiles of `size` pixels, at most P. Returns the pixel after them.
+template <int P>
+int tiles(const StemRow& row, int size, int n, int pixel) {
+  if constexpr (P > 1) {
+    if (size < P) return tiles<P - 1>(row, size, n, pixel);
+  }
+  for (; n > 0; --n, pixel += P) tile<P>(row, pixel);
+  return pixel;
+}
+
+// As few tiles as will do, whose sizes differ by one at most.
+void row(const StemRow& given) {
+  const StemRow r = given;
+  const int n = (r.pixels + kStemTile - 1) / kStemTile, size = r.pixels / n, larger = r.pixels % n;
+  const int pixel = larger ? tiles<kStemTile>(r, size + 1, larger, 0) : 0;
+  tiles<kStemTile>(r, size, n - larger, pixel);
+}
+
+// kColumns columns in a window; 0: as many as there are.
+template <int kColumns>
+inline void window(const StemPool& pool, int pixel) {
+  const float* from = pool.from + int64_t{pool.left[pixel]} * kLine;
+  const int columns = kColumns ? kColumns : pool.right[pixel] - pool.left[pixel];
+  float* out = pool.out + pixel * kLine;
+  UNROLLED
+  for (int v = 0; v < kLine; v += kLanes) {
+    F held = load<F>(from + v);
+    UNROLLED
+    for (int x = 1; x < columns; ++x) {
+      const F other = load<F>(from + x * kLine + v);
+      held = other > held ? other : held;
+    }
+    if (!pool.begin) {
+      const F before = load<F>(out + v);
+      held = before > held ? before : held;
+    }
+    save(out + v, held);
+  }
+}
+
+void largest(const StemPool& given) {
+  const StemPool p = given;
+  for (int i = 0; i < p.pixels; ++i) {
+    const int columns = p.right[i] - p.left[i];
+    if (columns == 3) {
+      window<3>(p, i);
+    } else if (columns == 2) {
+      window<2>(p, i);
+    } else {
+      window<0>(p, i);
+    }
+  }
+}
+
+}  // namespace stem
+
+constexpr StemOps kStem = {stem::row, stem::largest};
