@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import platform
 import shutil
 import struct
 import subprocess
@@ -16,16 +17,14 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import bochs
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from driver_questions import Question
 
-from kernels.binary import Constants, Result
-from kernels.bits import Bits, bytes_for
+from kernels.binary import Result
 from kernels.isas import Choice
-from kernels.ops import BinaryConv, Curve, Residual
 
 ROOT = Path(__file__).parents[2]
 CACHE = ROOT / "build" / "other_cpus"
@@ -35,61 +34,9 @@ FLAGS = ("-std=c++17", "-O3", "-ffp-contract=off", "-Wno-psabi")
 # What other tests run as it is shipped, or nothing can run: compiled in a third of the time.
 QUICK = {"amx": "-O1", "avx2": "-O1", "portable": "-O1"}
 
-Floats = NDArray[np.float32]
 Answer = Result | str  # or why there is none, in the driver's words
+Check = Callable[[Result], None]  # fails where that is not the right answer
 Run = Callable[[Path, Sequence[str], bytes], bytes]  # program, arguments, stdin -> stdout
-
-CURVES, RESIDUALS = list(Curve), list(Residual)  # in the order of the enums in kernel.h
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Convolution:
-    """An op with all that it is given; weights and signs are packed."""
-
-    op: BinaryConv
-    weights: Bits
-    constants: Constants
-    signs: Bits
-    residual: Floats | None
-    threads: int = 1
-
-    def message(self, choice: Choice) -> bytes:
-        o, a, c = self.op, self.op.after, self.constants
-        shape = (o.height, o.width, o.channels, o.filters, o.kernel, o.stride, o.dilation)
-        more = (o.padding, o.inputs, o.bases, o.own)
-        outer = (a.outer is not None, CURVES.index(a.outer or Curve.NONE))
-        after = (a.floats, a.signs, a.sum, CURVES.index(a.inner), RESIDUALS.index(a.residual))
-        numbers = (0, *shape, *more, *after, *outer, self.signs.shape[1], self.threads)
-        constants = (c.scale, c.shift, c.slope, c.each, c.before, c.curve, c.after, c.thresholds)
-        return _message(numbers, choice, (self.weights, *constants, self.signs, self.residual))
-
-    def read(self, dots: bytes, floats: bytes, bits: bytes) -> Result:
-        o = self.op
-        place = (self.signs.shape[1], o.out_height, o.out_width)
-        size = bytes_for(o.filters)
-        return Result(
-            dots=_array(dots, np.int32, (o.pairs, *place, o.filters)),
-            floats=_array(floats, np.float32, (o.sets, *place, o.filters)),
-            bits=_array(bits, np.uint8, (o.sets, o.after.signs, *place, size)),
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Packing:
-    """What `pack_below` does: values (pixels, channels), thresholds (signs, channels)."""
-
-    values: Floats
-    thresholds: Floats
-
-    def message(self, choice: Choice) -> bytes:
-        numbers = (1, *self.values.shape, len(self.thresholds))
-        return _message(numbers, choice, (self.values, self.thresholds))
-
-    def read(self, dots: bytes, floats: bytes, bits: bytes) -> Result:
-        pixels, channels = self.values.shape
-        return Result(
-            bits=_array(bits, np.uint8, (len(self.thresholds), pixels, bytes_for(channels)))
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +46,15 @@ class Driver:
     program: Path
     run: Run
 
+    def choices(self, *isas: str) -> list[Choice]:
+        """Every variant of these instruction sets."""
+        return [choice for choice in self.table() if choice.isa in isas]
+
     def table(self) -> list[Choice]:
         lines = self.run(self.program, ["table"], b"").decode().splitlines()
         return [Choice(*line.split()) for line in lines]
 
-    def answer(self, questions: Iterable[tuple[Convolution | Packing, Choice]]) -> list[Answer]:
+    def answer(self, questions: Iterable[tuple[Question, Choice]]) -> list[Answer]:
         asked = list(questions)
         sent = b"".join(question.message(choice) for question, choice in asked)
         came = self.run(self.program, [], sent)
@@ -117,10 +68,33 @@ class Driver:
         return answers
 
 
+def all_hold(driver: Driver, asked: Iterable[tuple[Question, Choice, Check]]) -> None:
+    """One failure that counts and shows the answers whose checks fail."""
+    cases = list(asked)
+    assert cases
+    answers = driver.answer([(question, choice) for question, choice, _ in cases])
+    wrong = []
+    for (_, choice, check), answer in zip(cases, answers, strict=True):
+        try:
+            assert isinstance(answer, Result), answer
+            check(answer)
+        except AssertionError as error:
+            wrong.append(f"{choice}: {error}")
+    assert not wrong, f"{len(wrong)} of {len(cases)} differ:\n" + "\n".join(wrong[:8])
+
+
+def same_bits(what: object, expected: Result, got: Result) -> None:
+    """Of floats and signs; 0 is not -0."""
+    for came, due in ((got.floats, expected.floats), (got.bits, expected.bits)):
+        if due is not None:
+            assert came is not None
+            np.testing.assert_array_equal(came.view(np.uint8), due.view(np.uint8), str(what))
+
+
 @functools.cache
 def build(compiler: str) -> Path:
     """The driver for the CPU that this compiler compiles for. Objects are kept for next time."""
-    files = [f for f in sorted(SOURCES.glob("*.cpp")) if f.name != "bindings.cpp"]
+    files = [f for f in sorted(SOURCES.glob("*.cpp")) if not f.name.startswith("bind")]
     files.append(Path(__file__).with_name("driver.cpp"))
     folder = CACHE / compiler
     folder.mkdir(parents=True, exist_ok=True)
@@ -144,6 +118,33 @@ def _compile(compiler: str, file: Path, folder: Path) -> Path:
     return made
 
 
+def on_this_cpu() -> Driver:
+    want("g++")
+    return Driver(build("g++"), here)
+
+
+def on_arm() -> Driver:
+    want("aarch64-linux-gnu-g++", "qemu-aarch64-static")
+    return Driver(build("aarch64-linux-gnu-g++"), qemu)
+
+
+def on_avx512(scratch: Path) -> Driver:
+    """For `answer` alone: what the program can run, it says on this CPU."""
+    if platform.machine() != "x86_64":
+        pytest.skip("g++ compiles for another CPU here")
+    want("g++", *bochs.TOOLS)
+    try:
+        kernel = bochs.fetch_kernel(CACHE / "linux")
+    except RuntimeError as error:
+        absent(f"no Linux kernel for the emulated machine: {error}")
+
+    def run(program: Path, arguments: Sequence[str], stdin: bytes) -> bytes:
+        assert not arguments
+        return bochs.run(program, stdin, kernel=kernel, scratch=scratch, seconds=600)
+
+    return Driver(build("g++"), run)
+
+
 def here(program: Path, arguments: Sequence[str], stdin: bytes) -> bytes:
     return _call([str(program), *arguments], stdin)
 
@@ -164,15 +165,6 @@ def absent(why: str) -> None:
     pytest.skip(why)
 
 
-def _message(
-    numbers: Sequence[int], choice: Choice, arrays: Sequence[NDArray[np.generic] | None]
-) -> bytes:
-    header = struct.pack("<21q", *numbers, *[0] * (21 - len(numbers)))
-    names = struct.pack("16s16s", choice.isa.encode(), choice.variant.encode())
-    bodies = [b"" if a is None else np.ascontiguousarray(a).tobytes() for a in arrays]
-    return header + names + b"".join(struct.pack("<q", len(b)) + b for b in bodies)
-
-
 def _parts(came: bytes, at: int, n: int) -> tuple[list[bytes], int]:
     parts = []
     for _ in range(n):
@@ -180,10 +172,6 @@ def _parts(came: bytes, at: int, n: int) -> tuple[list[bytes], int]:
         parts.append(came[at + 8 : at + 8 + size])
         at += 8 + size
     return parts, at
-
-
-def _array(part: bytes, dtype: type[np.generic], shape: tuple[int, ...]) -> Any:
-    return np.frombuffer(part, dtype).reshape(shape) if part else None
 
 
 def _call(command: list[str], stdin: bytes = b"") -> bytes:

@@ -5,17 +5,15 @@ The driver (driver.cpp) runs here too, so that a fault of its own is told from o
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import bochs
 import numpy as np
 import other_cpus
-import pytest
-from other_cpus import Answer, Convolution, Driver, Packing
+from driver_questions import Convolution, Packing
+from other_cpus import Answer, Check, Driver
 
 from kernels import bits, isas
 from kernels.binary import Constants, Result
@@ -94,7 +92,7 @@ OPS = SHAPES + [
 CHANNELS = (1, 8, 16, 24, 33, 64, 65, 130, 577)
 
 
-def packings() -> Iterator[tuple[Packing, Callable[[Result], None]]]:
+def packings() -> Iterator[tuple[Packing, Check]]:
     rng = np.random.default_rng(0)
     for channels in CHANNELS:
         # Few distinct values, so that many are equal to their threshold.
@@ -110,7 +108,7 @@ def bits_are(expected: bits.Bits, got: Result) -> None:
     np.testing.assert_array_equal(got.bits, expected)
 
 
-def opposites() -> Iterator[tuple[Convolution, Callable[[Result], None]]]:
+def opposites() -> Iterator[tuple[Convolution, Check]]:
     """Every sign is the opposite of its weight: only this fills a counter as far as it can be."""
     for op in SHAPES:
         x = np.ones((op.inputs, 1, op.height, op.width, op.channels), np.int8)
@@ -127,7 +125,7 @@ def all_are(value: int, got: Result) -> None:
     np.testing.assert_array_equal(got.dots, value)
 
 
-def questions(case: Callable[..., Any]) -> Iterator[tuple[Any, Callable[[Result], None]]]:
+def questions(case: Callable[..., Any]) -> Iterator[tuple[Convolution | Packing, Check]]:
     """What is asked, and the check of its answer."""
     yield from opposites()
     for i, op in enumerate(OPS):
@@ -146,33 +144,18 @@ def questions(case: Callable[..., Any]) -> Iterator[tuple[Any, Callable[[Result]
 
 
 def all_equal(driver: Driver, choices: list[Choice], case: Callable[..., Any]) -> None:
-    assert choices
-    asked = [(q, check, choice) for q, check in questions(case) for choice in choices]
-    answers = driver.answer([(q, choice) for q, _, choice in asked])
-    wrong = []
-    for (_, check, choice), answer in zip(asked, answers, strict=True):
-        try:
-            assert isinstance(answer, Result), answer
-            check(answer)
-        except AssertionError as error:
-            wrong.append(f"{choice}: {error}")
-    assert not wrong, f"{len(wrong)} of {len(asked)} differ:\n" + "\n".join(wrong[:8])
-
-
-def of(driver: Driver, *names: str) -> list[Choice]:
-    return [choice for choice in driver.table() if choice.isa in names]
+    asked = [(q, choice, check) for q, check in questions(case) for choice in choices]
+    other_cpus.all_hold(driver, asked)
 
 
 def test_the_driver_gives_what_the_reference_gives(case: Callable[..., Any]) -> None:
-    other_cpus.want("g++")
-    driver = Driver(other_cpus.build("g++"), other_cpus.here)
+    driver = other_cpus.on_this_cpu()
     here = [isa.name for isa in isas.available() if isa.name in ("avx2", "portable")]
-    all_equal(driver, of(driver, *here), case)
+    all_equal(driver, driver.choices(*here), case)
 
 
 def test_the_driver_says_what_is_wrong(case: Callable[..., Any]) -> None:
-    other_cpus.want("g++")
-    driver = Driver(other_cpus.build("g++"), other_cpus.here)
+    driver = other_cpus.on_this_cpu()
     (question, _), *_ = questions(case)
     answers: list[Answer] = driver.answer(
         [(question, Choice("avx9", "words")), (question, Choice("portable", "best"))]
@@ -182,25 +165,11 @@ def test_the_driver_says_what_is_wrong(case: Callable[..., Any]) -> None:
 
 
 def test_neon(case: Callable[..., Any]) -> None:
-    other_cpus.want("aarch64-linux-gnu-g++", "qemu-aarch64-static")
-    driver = Driver(other_cpus.build("aarch64-linux-gnu-g++"), other_cpus.qemu)
+    driver = other_cpus.on_arm()
     assert driver.table()[0].isa == "neon"
-    all_equal(driver, of(driver, "neon", "portable"), case)
+    all_equal(driver, driver.choices("neon", "portable"), case)
 
 
 def test_avx512(case: Callable[..., Any], tmp_path: Path) -> None:
-    if platform.machine() != "x86_64":
-        pytest.skip("g++ compiles for another CPU here")
-    other_cpus.want("g++", *bochs.TOOLS)
-    try:
-        kernel = bochs.fetch_kernel(other_cpus.CACHE / "linux")
-    except RuntimeError as error:
-        other_cpus.absent(f"no Linux kernel for the emulated machine: {error}")
-    program = other_cpus.build("g++")
-
-    def run(program: Path, arguments: Any, stdin: bytes) -> bytes:
-        assert not arguments
-        return bochs.run(program, stdin, kernel=kernel, scratch=tmp_path, seconds=600)
-
-    choices = of(Driver(program, other_cpus.here), "avx512")
-    all_equal(Driver(program, run), choices, case)
+    driver = other_cpus.on_avx512(tmp_path)
+    all_equal(driver, other_cpus.on_this_cpu().choices("avx512"), case)
