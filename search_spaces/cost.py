@@ -26,6 +26,7 @@ from kernels.ops import (
     RealConv,
     Resize,
     Skip,
+    Stem,
 )
 from search_spaces.plan import Plan
 
@@ -34,7 +35,7 @@ from search_spaces.plan import Plan
 class Cost:
     """Counts for one image.
 
-    weight_bits    of convolutions and linear layers (and their bias): 1 or 32 bits a weight
+    weight_bits    of convolutions and linear layers (and their bias): 1, 16 or 32 bits a weight
     constant_bits  what else a packed network carries, as float32: scales, shifts, slopes,
                    thresholds, factors of mixes
     peak_bytes     the most that is alive at once, of all a step reads, writes and leaves for later
@@ -67,7 +68,7 @@ def bops(op: Op) -> int:
 
 
 def flops(op: Op) -> int:
-    return op.macs if isinstance(op, RealConv | Linear) else 0
+    return op.macs if isinstance(op, RealConv | Stem | Linear) else 0
 
 
 def weight_bits(op: Op) -> int:
@@ -78,6 +79,8 @@ def weight_bits(op: Op) -> int:
             return weight_bits(op.as_conv())
         case RealConv() | Linear():
             return 32 * op.weights
+        case Stem():
+            return 16 * op.weights
         case Pool() | GlobalPool() | Mix() | Skip() | Resize() | Affine() | Pack():
             return 0
         case _:
@@ -93,6 +96,8 @@ def constants(op: Op) -> int:
             return constants(op.as_conv())
         case RealConv():
             return _epilogue(op.after, op.inputs, op.sets, op.filters)
+        case Stem():
+            return op.channels + _epilogue(op.after, 1, 1, op.filters)
         case Affine():
             return _epilogue(op.after, op.sets, op.sets, op.channels)
         case Mix():

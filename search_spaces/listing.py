@@ -23,6 +23,7 @@ from kernels.ops import (
     Residual,
     Resize,
     Skip,
+    Stem,
 )
 from search_spaces.plan import Plan, Step, Use
 
@@ -77,6 +78,9 @@ def _doing(op: Op) -> str:
             several = f" ({op.inputs} in)" if op.inputs > 1 else ""
             groups = f" in {op.groups} groups" if op.groups > 1 else ""
             return f"real {_window(op)}{groups}{several}"
+        case Stem():
+            pool = f", max pool {op.pool}x{op.pool}/{op.pool_stride}" if op.pool else ""
+            return f"real {_window(op)} on pixels{pool}"
         case Pool():
             return f"{op.kind} pool {op.kernel}x{op.kernel}/{op.stride}"
         case GlobalPool():
@@ -97,16 +101,16 @@ def _doing(op: Op) -> str:
             assert_never(op)
 
 
-def _window(op: BinaryConv | RealConv) -> str:
+def _window(op: BinaryConv | RealConv | Stem) -> str:
     stride = f"/{op.stride}" if op.stride > 1 else ""
-    rate = f" dilated {op.dilation}" if op.dilation > 1 else ""
+    rate = "" if isinstance(op, Stem) or op.dilation == 1 else f" dilated {op.dilation}"
     return f"{op.kernel}x{op.kernel}{stride}{rate}"
 
 
 def _after(plan: Plan, step: Step) -> list[str]:
     """The epilogue, in the order in which it happens."""
     op, words = step.op, []
-    if isinstance(op, BinaryConv | BinaryLinear | RealConv | Affine):
+    if isinstance(op, BinaryConv | BinaryLinear | RealConv | Stem | Affine):
         words += _epilogue(plan, step, op.after)
     elif isinstance(op, Skip) and step.residual is not None:
         words.append(f"+ {_use(plan, step.residual)}")

@@ -105,6 +105,13 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SHARE",
         help="of the decisions may differ from the network's, or nothing is written (%(default)s)",
     )
+    out.add_argument(
+        "--stem",
+        choices=("pixels", "float32"),
+        default="float32",
+        help="what the first convolution computes on; pixels are faster where it is large, and "
+        "round its weights to 16 bits (%(default)s)",
+    )
     out.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
 
     timed = commands.add_parser("bench", help="how long things take, beside how others do them")
@@ -313,6 +320,7 @@ def export(args: argparse.Namespace) -> None:
     import torch
 
     from kernels.engine import Engine
+    from kernels.stem import with_stem
     from trainers.data.sets import load
     from trainers.export import about, compared, packed, written
     from trainers.job import trained
@@ -324,6 +332,8 @@ def export(args: argparse.Namespace) -> None:
     images = data.selection
     count = min(args.images, len(images))
     program = packed(found.network, found.task)
+    if args.stem == "pixels":
+        program = with_stem(program)
     batches = (images.take(part) for part in np.array_split(np.arange(count), -(-count // 100)))
     agreement = compared(found.network, Engine(program, measured=False), found.task, batches)
     written(program, args.output, about(found), agreement, args.allow)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -20,7 +21,8 @@ from kernels.apart import apart
 from kernels.case import program
 from kernels.engine import Engine
 from kernels.ops import BinaryConv
-from kernels.program import Program
+from kernels.program import Normal, Program
+from kernels.stem import with_stem
 from kernels.timing import Runs
 from search_spaces.backbone import Backbone
 from search_spaces.known import find_arch
@@ -43,6 +45,7 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
     yield f"{backbone.name}, batch {batch}, {threads} threads, {machine.here()}"
     ours = {f"K={k}": _ours(f"groupnet-k{k}", backbone, batch, threads) for k in BASES}
     ours["bireal"] = _ours("bireal", backbone, batch, threads)
+    ours["K=1 on pixels"] = _on_pixels(backbone, batch, threads)
     theirs = twin.every_form(backbone, batch)
     things = {**{name: one.runs for name, one in ours.items()}, **theirs}
     every: dict[str, list[float]] = {name: [] for name in things}
@@ -65,6 +68,16 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
 def _ours(name: str, backbone: Backbone, batch: int, threads: int) -> Ours:
     engine = Engine(_program(name, backbone), threads=threads)
     return Ours(engine, partial(engine.clock, _images(backbone, batch)))
+
+
+def _on_pixels(backbone: Backbone, batch: int, threads: int) -> Ours:
+    """The same with a stem on uint8."""
+    plain = _program("groupnet-k1", backbone)
+    normal = Normal((128.0,) * backbone.channels, (64.0,) * backbone.channels)
+    engine = Engine(with_stem(replace(plain, normal=normal)), threads=threads)
+    form = (batch, backbone.height, backbone.width, backbone.channels)
+    pixels = np.random.default_rng(1).integers(0, 256, form, np.uint8)
+    return Ours(engine, partial(engine.clock, pixels))
 
 
 def _program(name: str, backbone: Backbone) -> Program:

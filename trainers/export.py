@@ -140,7 +140,8 @@ def compared(
     for batch in pixels:
         prepared = task.prepare(batch)
         theirs, wanted = signs_and_answer(net, prepared)
-        values = engine.values(np.ascontiguousarray(prepared.permute(0, 2, 3, 1).numpy()))
+        floats = np.ascontiguousarray(prepared.permute(0, 2, 3, 1).numpy())
+        values = engine.values(batch if engine.program.pixels else floats)
         mine = engine.run(batch)
         decisions += int((mine.argmax(-1) != wanted.argmax(-1)).sum())
         largest = max(largest, float(np.abs(mine - wanted).max()))

@@ -2,6 +2,7 @@
 // cut into panels and shared among threads.
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "kernel.h"
 #include "pool.h"
@@ -61,6 +62,8 @@ void Kernel::run(int64_t batch, const Buffers& buffers, int threads) const {
 }
 
 Shapes Kernel::shapes() const {
+  if (after.raw())
+    throw std::invalid_argument("raw dot products are to be looked at: no program has a place for them");
   const int64_t y = shape.out(shape.height), x = shape.out(shape.width);
   Shapes s{};
   s.together = true;

@@ -173,7 +173,7 @@ def holds(program: Program) -> None:
             assert array.flags.aligned
             if array.dtype == np.float32:
                 assert np.isfinite(array).all()
-            else:
+            elif array.dtype == np.uint8:
                 bits = np.unpackbits(array, axis=-1, bitorder="little")
                 assert not bits[..., node.op.channels :].any()  # type: ignore[union-attr]
     Program(program.values, program.nodes, program.parameters, program.output, program.normal)

@@ -28,8 +28,9 @@ from kernels.ops import (
     Residual,
     Resize,
     Skip,
+    Stem,
 )
-from kernels.program import Node, Normal, Program, same_form
+from kernels.program import Node, Normal, Program, reads_pixels, same_form
 
 
 def small() -> Program:
@@ -96,7 +97,7 @@ def drawn(op: Op) -> dict[str, np.ndarray]:
 
 
 def random_op(rng: Random, reads: Value) -> Op:
-    """An op that reads maps like these, all of their sets."""
+    """An op that reads maps like these, all of their sets: any but a stem."""
     while True:
         try:
             return _op(rng, reads)
@@ -152,6 +153,28 @@ def _op(rng: Random, reads: Value) -> Op:
     return rng.choice(kinds)()
 
 
+def random_stem(rng: Random, image: Value) -> Stem:
+    """One that reads such an image, and writes floats."""
+    kernel, pool = rng.randint(1, 3), rng.randint(0, 3)
+    sliding = {"pool_stride": rng.randint(1, 2), "pool_padding": rng.randint(0, pool // 2)}
+    try:
+        after = dataclasses.replace(_ending(rng), floats=True, sum=False, residual=Residual.NONE)
+        return Stem(
+            height=image.height,
+            width=image.width,
+            channels=image.channels,
+            filters=rng.randint(1, 11),
+            kernel=kernel,
+            stride=rng.randint(1, 2),
+            padding=rng.randint(0, kernel - 1),
+            pool=pool,
+            **(sliding if pool else {}),
+            after=after,
+        )
+    except ValueError:
+        return random_stem(rng, image)
+
+
 def _ending(rng: Random) -> Epilogue:
     return Epilogue(
         floats=rng.random() < 0.7,
@@ -167,6 +190,8 @@ def random_program(rng: Random, most: int = 6) -> Program:
     """A walk from the image: each op reads what some op before it wrote; a linear map ends it."""
     image = Value(False, 1, rng.randint(1, 6), rng.randint(1, 6), rng.randint(1, 9))
     values, nodes = {0: image}, list[Node]()
+    if image.channels <= 4 and rng.random() < 0.5:
+        nodes.append(_begun(rng, values))
     for _ in range(rng.randint(0, most)):
         node = _node(rng, values)
         if node is not None:
@@ -185,12 +210,30 @@ def random_program(rng: Random, most: int = 6) -> Program:
             some.pop("sums", None)
     rows = [tuple(rng.uniform(0.1, 300) for _ in range(image.channels)) for _ in range(2)]
     return Program(
-        tuple(values.get(n, Value(True, 3, 2, 2, 2)) for n in range(output + 1)),
+        tuple((values | {0: image}).get(n, Value(True, 3, 2, 2, 2)) for n in range(output + 1)),
         tuple(nodes),
         tuple(given),
         output,
-        rng.choice([None, Normal(rows[0], rows[1])]),
+        None if reads_pixels(nodes) else rng.choice([None, Normal(rows[0], rows[1])]),
     )
+
+
+def random_images(program: Program, batch: int, seed: int) -> np.ndarray:
+    """As it takes them: pixels, or float32."""
+    image, rng = program.image, np.random.default_rng(seed)
+    shape = (batch, image.height, image.width, image.channels)
+    if program.pixels:
+        return rng.integers(0, 256, shape, np.uint8)
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def _begun(rng: Random, values: dict[int, Value]) -> Node:
+    """A stem; nothing after it may read the image."""
+    op = random_stem(rng, values[0])
+    wants = flow(op)
+    floats, bits = (_written(rng, values, value) for value in (wants.floats, wants.bits))
+    del values[0]
+    return Node(op, (Use(0, 0, 1),), None, floats, bits)
 
 
 def _node(rng: Random, values: dict[int, Value]) -> Node | None:

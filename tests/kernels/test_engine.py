@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from programs import random_program
+from programs import random_images, random_program
 
 from kernels import _core, bits, isas, sample
 from kernels.case import program
@@ -67,9 +67,7 @@ def test_it_is_what_the_references_say() -> None:
 @pytest.mark.parametrize("seed", range(60))
 def test_any_program_is_what_the_references_say(seed: int) -> None:
     drawn = random_program(Random(seed), most=12)
-    image = drawn.image
-    shape = (2, image.height, image.width, image.channels)
-    images = np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+    images = random_images(drawn, 2, seed)
     wanted = walk(drawn, images)
     engine = Engine(drawn, measured=False)
     found = engine.values(images)

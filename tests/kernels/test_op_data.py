@@ -10,7 +10,7 @@ from typing import Any, get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs import random_op
+from programs import random_op, random_stem
 
 from kernels import op_data
 from kernels.flow import Value
@@ -37,6 +37,7 @@ def test_an_op_comes_back_as_it_was(rng: Random, reads: Value) -> None:
 
 def test_every_kind_of_op_is_known() -> None:
     drawn = {type(random_op(Random(n), Value(n % 2 == 0, 1, 1, 1, 8))) for n in range(300)}
+    drawn.add(type(random_stem(Random(0), Value(False, 1, 4, 4, 3))))
     assert drawn == set(get_args(Op)) == set(op_data.KINDS.values())
 
 
