@@ -41,12 +41,12 @@ def profile(asked: argparse.Namespace) -> int:
     if kept := len(wanted) - len(missing):
         print(f"{kept} of {len(wanted)} ops are in {asked.output} already", file=sys.stderr)
     whole = True
-    bar = Progress(len(missing), "measured")
+    bar, done = Progress(profiles.PASSES * len(missing), "measured"), 0
     try:
         for entries in profiles.measure(missing, how):
-            found = found.with_entries(entries)
+            found, done = found.with_entries(entries), done + len(entries)
             profiles.save(found, asked.output)
-            bar.at(len(found.entries) - kept)
+            bar.at(done)
     except KeyboardInterrupt:
         whole = False
     bar.end()
@@ -147,7 +147,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     p.add_argument("ops", type=Path, metavar="OPS", help="what `python -m search_spaces ops` wrote")
     p.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile")
-    p.add_argument("--rounds", type=int, default=12, help="turns of each, twice (%(default)s)")
+    p.add_argument("--rounds", type=int, default=12, help="turns, three times (%(default)s)")
     p.set_defaults(command=profile)
     s = commands.add_parser("show", help="what a packed network is")
     s.set_defaults(command=show)

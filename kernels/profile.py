@@ -1,8 +1,9 @@
 """A profile: how long each op of a list takes on one machine, one image at a time, as a file.
 
-Ops are timed in groups whose members take turns, each group twice, the second time in another
-order: what is slow for a minute is not slow for one op alone. Before each run its input is written
-anew, as the op before it would have done, so that it is found where a program finds it.
+Ops are timed in groups whose members take turns, and all of them several times over, in other
+groups each time, of which the fastest counts: so a slow minute of the machine is in no op's time.
+Before each run its input is written anew, as the op before it would have done, so that it is found
+where a program finds it.
 
 The file is portable: it is made where the networks will run, and used where they are searched. That
 takes NumPy and this package there, nothing else.
@@ -26,7 +27,8 @@ from kernels.timing import Timing
 
 FORMAT = "binary-nas profile 1"
 GROUP = 24  # ops that take turns
-ROUNDS = 12  # in each of two passes
+PASSES = 3  # over all ops
+ROUNDS = 12  # in each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +69,12 @@ class Profile:
             raise KeyError(f"the profile has no {op}") from None
 
     def with_entries(self, entries: Iterable[Entry]) -> Profile:
-        return replace(self, entries={**self.entries, **{entry.op: entry for entry in entries}})
+        """Where an op has a time already, the shorter one stays."""
+        every = dict(self.entries)
+        for entry in entries:
+            known = every.get(entry.op, entry)
+            every[entry.op] = min(known, entry, key=lambda e: e.timing.median_ns)
+        return replace(self, entries=every)
 
     def same_place(self, other: Profile) -> bool:
         """Whether times of both may stand in one file."""
@@ -90,9 +97,16 @@ def empty(asked: Asked) -> Profile:
 
 
 def measure(ops: Sequence[Op], asked: Asked) -> Iterator[list[Entry]]:
-    """Group by group. Every op is measured, busy machine or not: look at `timing.trusted`."""
-    for first in range(0, len(ops), GROUP):
-        yield _group([_ready(op, asked) for op in ops[first : first + GROUP]], asked)
+    """Group by group, in PASSES passes; of each op the fastest is to be kept (`with_entries`).
+
+    Every op is measured, busy machine or not: look at `timing.trusted`.
+    """
+    for turn in range(PASSES):
+        order = list(ops)
+        if turn > 0:
+            Random(turn).shuffle(order)
+        for first in range(0, len(order), GROUP):
+            yield _group([_ready(op, asked) for op in order[first : first + GROUP]], asked)
 
 
 Ready = tuple[Case, str]
@@ -108,16 +122,8 @@ def _ready(op: Op, asked: Asked) -> Ready:
 def _group(ready: Sequence[Ready], asked: Asked) -> list[Entry]:
     things = {n: one.runs for n, (one, _) in enumerate(ready)}
     least = timing.LEAST_CPU if asked.threads == 1 else choice.LEAST_CPU_THREADS
-    passes = []
-    for turn in range(2):
-        order = list(things)
-        Random(turn).shuffle(order)
-        shuffled = {n: things[n] for n in order}
-        passes.append(timing.measure(shuffled, asked.rounds, least_cpu=least))
-    return [
-        Entry(one.op, kernel, min((p[n] for p in passes), key=lambda t: t.median_ns))
-        for n, (one, kernel) in enumerate(ready)
-    ]
+    times = timing.measure(things, asked.rounds, tries=2, least_cpu=least)
+    return [Entry(one.op, kernel, times[n]) for n, (one, kernel) in enumerate(ready)]
 
 
 def save(profile: Profile, path: Path) -> None:

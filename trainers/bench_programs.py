@@ -25,12 +25,13 @@ from kernels.program import Normal, Program
 from kernels.stem import with_stem
 from kernels.timing import Runs
 from search_spaces.backbone import Backbone
+from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
 from search_spaces.planner import plan
 from search_spaces.space import Space
 from trainers import twin
 
-BASES = (1, 2, 3, 5, 8)
+BASES = (1, 3, 4, 5, 8)
 ROUNDS = 7
 
 
@@ -81,7 +82,8 @@ def _on_pixels(backbone: Backbone, batch: int, threads: int) -> Ours:
 
 
 def _program(name: str, backbone: Backbone) -> Program:
-    planned = plan(find_arch(name, backbone.name), backbone)
+    arch = find_arch(name, backbone.name)
+    planned = plan(arch, find_backbone(arch.backbone))
     (output,) = planned.outputs
     nodes = [step.node for step in planned.steps]
     return program(planned.values, nodes, output, np.random.default_rng(0))
