@@ -55,7 +55,7 @@ class Twin(nn.Module):
     def _computed(self, n: int, step: Step, x: Tensor) -> Tensor:
         match step.op:
             case RealConv() | Linear():
-                y: Tensor = self.layers[str(n)](x)
+                y: Tensor = self.layers[str(n)](x.flatten(1) if isinstance(step.op, Linear) else x)
                 return y
             case Pool() as op if op.kind is Pooling.MAX:
                 return F.max_pool2d(x, op.kernel, op.stride, op.padding)
