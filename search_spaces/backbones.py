@@ -96,11 +96,11 @@ def _digits() -> Backbone:
     return replace(_small("digits", blocks, 16), height=8, width=8, channels=1)
 
 
-def _resnet8() -> Backbone:
-    """For 28x28 grey images, which the stem halves: three blocks, a first look in minutes."""
-    blocks = stages(basic, (16, 32, 64), (1, 1, 1))
+def _grey(name: str, depth: int) -> Backbone:
+    """For 28x28 grey images, which the stem halves: a first look in minutes."""
+    blocks = stages(basic, (16, 32, 64), (depth, depth, depth))
     stem = Stem(filters=16, stride=2)
-    return replace(_small("resnet8", blocks, 16), stem=stem, height=28, width=28, channels=1)
+    return replace(_small(name, blocks, 16), stem=stem, height=28, width=28, channels=1)
 
 
 _WIDE = (64, 128, 256, 512)
@@ -110,7 +110,8 @@ BACKBONES = {
     backbone.name: backbone
     for backbone in (
         _digits(),
-        _resnet8(),
+        _grey("resnet8", 1),
+        _grey("resnet14", 2),
         _small("resnet20", stages(basic, (16, 32, 64), (3, 3, 3)), 16),
         _small("resnet32", stages(basic, (16, 32, 64), (5, 5, 5)), 16),
         _small("resnet18-cifar", stages(basic, _WIDE, (2, 2, 2, 2)), 64),
