@@ -20,8 +20,8 @@ SMOKE = Recipe(
 
 # A first look on a small machine. Published accuracies fall by 3 to 9 points with 200 epochs where
 # 400 to 1000 were meant, so from 10 nothing follows but an order, and that one is noisy. On
-# Fashion-MNIST with resnet8, means of three seeds: real 90.2, Group-Net K=3 86.9, Bi-Real 84.5 %,
-# in 7, 24 and 11 minutes of one thread of a busy machine (the same one).
+# Fashion-MNIST with resnet8, means of three seeds: real 90.2, Group-Net K=3 86.7, Bi-Real 84.4 %,
+# in 7, 10 and 3 minutes of one thread of a busy machine (the same one).
 FAST = Recipe(
     name="fast",
     binarizer="groupnet",
