@@ -55,6 +55,11 @@ def best_float32(op: BinaryConv | RealConv, batch: int) -> Baseline:
     return _best("float32", op, batch, timing.LEAST_CPU)
 
 
+def best_int8(op: BinaryConv) -> Baseline:
+    """The same for int8 alone."""
+    return _best("int8", op, batch=1, least_cpu=timing.LEAST_CPU)
+
+
 def _best(dtype: str, op: BinaryConv | RealConv, batch: int, least_cpu: float) -> Baseline:
     settings, why_not = (_int8 if dtype == "int8" else _real)(dtype, op, batch)
     if not settings:

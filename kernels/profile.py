@@ -19,7 +19,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from kernels import choice, files, isas, machine, timing
+from kernels import choice, files, gate, isas, machine, timing
 from kernels.case import Case, case
 from kernels.op_data import from_data, to_data
 from kernels.ops import BinaryConv, BinaryLinear, Op
@@ -96,17 +96,29 @@ def empty(asked: Asked) -> Profile:
     )
 
 
-def measure(ops: Sequence[Op], asked: Asked) -> Iterator[list[Entry]]:
+def measure(ops: Sequence[Op], asked: Asked, skipped: int = 0) -> Iterator[list[Entry]]:
     """Group by group, in PASSES passes; of each op the fastest is to be kept (`with_entries`).
 
-    Every op is measured, busy machine or not: look at `timing.trusted`.
+    Every op is measured, busy machine or not: look at `timing.trusted`. To go on where another call
+    was stopped, skip as many groups as it gave.
     """
     for turn in range(PASSES):
         order = list(ops)
         if turn > 0:
             Random(turn).shuffle(order)
         for first in range(0, len(order), GROUP):
-            yield _group([_ready(op, asked) for op in order[first : first + GROUP]], asked)
+            if skipped > 0:
+                skipped -= 1
+                continue
+            ready = [_ready(op, asked) for op in order[first : first + GROUP]]
+            with gate.alone():
+                entries = _group(ready, asked)
+            yield entries
+
+
+def groups(ops: int) -> int:
+    """How many groups `measure` gives."""
+    return PASSES * -(-ops // GROUP)
 
 
 Ready = tuple[Case, str]

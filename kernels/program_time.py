@@ -35,10 +35,11 @@ class Times:
             ratio = "" if theirs is None else f"{theirs / took:.1f}"
             kernel = f"  ({engine.choices[n]})" if engine.choices[n] else ""
             share = f"{took / total:.1%}"
-            yield f"{n:4} {took / 1e3:8.1f} {share:>6} {ratio:>6}  {_short(node.op)}{kernel}"
+            yield f"{n:4} {took / 1e3:8.1f} {share:>6} {ratio:>6}  {short(node.op)}{kernel}"
 
 
-def _short(op: Op) -> str:
+def short(op: Op) -> str:
+    """An op in a few words."""
     name = type(op).__name__
     match op:
         case BinaryConv() | RealConv() | Stem():

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
-from functools import partial
+from collections.abc import Sequence
 from random import Random
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kernels import machine, profile, timing
-from kernels.case import program
-from kernels.engine import Engine
+from kernels import machine, profile
 from kernels.profile import Asked
 from kernels.progress import Progress
+from kernels.timing import Timing
 from nas.latency import Latency, Sample, errors, fit
+from nas.whole import engine_of, timed, turns
 from search_spaces.plan import Plan
 from search_spaces.planner import plan
 from search_spaces.space import Space
 from search_spaces.spaces import find_space
 
-GROUP = 16  # programs that take turns
 FITTED = 32  # programs to fit on
 
 
@@ -34,34 +31,6 @@ def drawn(space: Space, count: int, seed: int) -> list[Plan]:
         arch = space.decode(space.sample(rng))
         found.setdefault(arch.key, plan(arch, space.backbone))
     return list(found.values())
-
-
-def measured(plans: Sequence[Plan], asked: Asked) -> Iterator[dict[int, float]]:
-    """Whole programs of random weights, by number: nanoseconds, as ops are measured, so as often,
-    in groups that take turns, and the fastest counts."""
-    best: dict[int, float] = {}
-    for turn in range(profile.PASSES):
-        order = list(range(len(plans)))
-        Random(turn).shuffle(order)
-        for first in range(0, len(order), GROUP):
-            group = {n: _engine(plans[n], asked) for n in order[first : first + GROUP]}
-            things = {n: partial(engine.clock, _image(engine)) for n, engine in group.items()}
-            for n, found in timing.measure(things, asked.rounds, tries=2).items():
-                best[n] = min(best.get(n, found.median_ns), found.median_ns)
-            yield best
-
-
-def _image(engine: Engine) -> NDArray[np.float32]:
-    shape = engine.program.image
-    form = (1, shape.height, shape.width, shape.channels)
-    return np.random.default_rng(0).standard_normal(form, np.float32)
-
-
-def _engine(planned: Plan, asked: Asked) -> Engine:
-    nodes = tuple(step.node for step in planned.steps)
-    (output,) = planned.outputs
-    made = program(planned.values, nodes, output, np.random.default_rng(0))
-    return Engine(made, threads=asked.threads, isa=asked.isa)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -77,13 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = found.with_entries(entries)
         bar.at(done)
     bar.end()
-    bar = Progress(profile.PASSES * -(-len(plans) // GROUP), "groups of programs measured")
-    times: dict[int, float] = {}
-    for done, now in enumerate(measured(plans, asked), 1):
-        times = now
+    engines = {n: engine_of(planned, asked) for n, planned in enumerate(plans)}
+    bar = Progress(turns(len(plans)), "groups of programs measured")
+    times: dict[int, Timing] = {}
+    for done, times in enumerate(timed(engines, asked.rounds), 1):  # noqa: B007
         bar.at(done)
     bar.end()
-    samples = [Sample(planned, times[n]) for n, planned in enumerate(plans)]
+    samples = [Sample(planned, times[n].median_ns) for n, planned in enumerate(plans)]
     busy = sum(not entry.timing.trusted for entry in found.entries.values())
     print(f"{len(ops)} ops, {busy} of them while the machine was too busy to trust")
     latency = fit(found, samples[:FITTED])

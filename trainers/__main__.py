@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -177,35 +177,27 @@ def recipes(args: argparse.Namespace) -> None:
 
 def _job(args: argparse.Namespace) -> Any:
     """Torch takes a second to import, so only what trains does."""
-    import torch
-
-    from trainers.data.sets import load
-    from trainers.job import Job, device, suited
-    from trainers.recipes import describe, find_recipe
-    from trainers.train import Precision
+    from trainers.asked import Asked
+    from trainers.recipes import describe
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
             "this command trains in one process; started as one of several, each would train alone "
             "(trainers.ranks.started_together is what a program of your own wants)"
         )
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    recipe = suited(find_recipe(args.recipe), args.data)
-    if args.epochs is not None:
-        recipe = recipe.shortened(epochs=args.epochs)
-    data = load(args.data, args.data_dir, seed=args.seed)
-    print(describe(recipe, len(data.train)))
-    precision = Precision(args.precision)
-    where = device(args.device)
-    return Job(
-        data=data,
-        recipe=recipe,
+    job = Asked(
+        data=args.data,
+        data_dir=args.data_dir,
+        recipe=args.recipe,
+        epochs=args.epochs,
         seed=args.seed,
+        device=args.device,
+        precision=args.precision,
+        threads=args.threads,
         home=args.out,
-        device=where,
-        precision=precision,
-    )
+    ).job()
+    print(describe(job.recipe, len(job.data.train)))
+    return job
 
 
 def train(args: argparse.Namespace) -> None:
@@ -228,20 +220,12 @@ def train(args: argparse.Namespace) -> None:
 
 
 def supernet(args: argparse.Namespace) -> None:
-    from trainers.job import (
-        candidate,
-        fitted,
-        kept_supernet,
-        new_supernet,
-        teacher_of,
-        train_supernet,
-        usual_backbone,
-    )
+    from trainers.asked import space_for
+    from trainers.job import candidate, kept_supernet, new_supernet, teacher_of, train_supernet
     from trainers.sandwich import Sampling
 
-    space = find_space(args.space, args.backbone or usual_backbone(args.data))
     job = _job(args)
-    space = replace(space, backbone=fitted(space.backbone, job.data))
+    space = space_for(args.space, args.backbone, job)
     net, drawn = new_supernet(space, job, Sampling(others=args.others, widening=args.widening))
     teacher = None if args.teacher is None else teacher_of(args.teacher, job)
     seconds = _watched(train_supernet(net, drawn, job, teacher))

@@ -32,17 +32,11 @@ ESTIMATORS = (Estimator.IDENTITY, Estimator.CLIPPED, Estimator.POLYNOMIAL)
 
 
 def serves(x: Tensor, mode: Mode) -> bool:
-    """Whether what reads this map learns here."""
+    """Whether what reads this map learns here, or takes the statistics of its norms."""
     learns = mode.statistics is not None and mode.binary and mode.signs
     one = mode.alone or not dist.is_initialized() or dist.get_world_size() == 1
     plain = x.dtype is torch.float32 and x.device.type == "cpu"
-    return (
-        learns
-        and one
-        and plain
-        and torch.is_grad_enabled()
-        and not torch.is_autocast_enabled("cpu")
-    )
+    return learns and one and plain and not torch.is_autocast_enabled("cpu")
 
 
 def takes(op: BinaryConv) -> bool:

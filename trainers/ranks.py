@@ -8,11 +8,13 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+from kernels import gate
 
 
 @contextmanager
@@ -58,6 +60,19 @@ def rank() -> int:
 
 def world() -> int:
     return dist.get_world_size() if dist.is_initialized() else 1
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """Around a step: it begins when nobody measures on this machine, and on all ranks or on none.
+
+    The first rank waits for the others' sake too: were one held up while another is in its step,
+    each would wait for the other.
+    """
+    with gate.working() if rank() == 0 else nullcontext():
+        if world() > 1:
+            _least(1)
+        yield
 
 
 def rows(batch: int) -> slice:
@@ -106,6 +121,11 @@ def fail_together(what: str) -> Iterator[None]:
     (well,) = _least(1)
     if not well:
         raise ValueError(f"another of the {world()} processes could not {what}, and says why")
+
+
+def any_of(mine: bool) -> bool:
+    """Whether any rank says so; then all of them hear it."""
+    return _least(0 if mine else 1) == [0]
 
 
 def _least(*mine: int) -> list[int]:

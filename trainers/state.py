@@ -30,7 +30,7 @@ class Keep:
     seed: int
     of: Mapping[str, str] = field(default_factory=dict)
     file: Path | None = None
-    every_seconds: float = 60.0
+    every_seconds: float = 20.0
 
 
 class Diverged(ValueError):

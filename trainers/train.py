@@ -74,12 +74,13 @@ def train(
             if moment.step == 0:
                 state.enter(moment.stage)
             draws = Draws(keep.seed, step, recipe.batch, ranks.rows(recipe.batch))
-            pixels, labels = (part.to(device) for part in batch)
-            pixels, labels = task.augment(pixels, labels, recipe.augmentation, draws)
-            with torch.autocast(device.type, torch.bfloat16, precision is Precision.BF16):
-                mode = moment.mode(recipe.statistics)
-                loss = objective.learn(task.prepare(pixels), labels, mode, step)
-            loss = state.move(moment, loss)
+            with ranks.working():
+                pixels, labels = (part.to(device) for part in batch)
+                pixels, labels = task.augment(pixels, labels, recipe.augmentation, draws)
+                with torch.autocast(device.type, torch.bfloat16, precision is Precision.BF16):
+                    mode = moment.mode(recipe.statistics)
+                    loss = objective.learn(task.prepare(pixels), labels, mode, step)
+                loss = state.move(moment, loss)
             seconds, started = time.perf_counter() - started, time.perf_counter()
             state.spent += seconds
             yield Progress(

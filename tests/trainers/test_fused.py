@@ -158,15 +158,15 @@ def test_a_mix_learns_as_its_twin_does(kind: Blend, outputs: int, sums: bool) ->
         torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-4)
 
 
-def test_only_float32_that_learns_with_signs_is_served() -> None:
+def test_only_float32_that_takes_statistics_with_signs_is_served() -> None:
     x = torch.zeros(1, 16, 2, 2)
     assert fused.serves(x, LEARN)
     assert not fused.serves(x.double(), LEARN)
     assert not fused.serves(x.bfloat16(), LEARN)
     for other in ({"statistics": None}, {"signs": False}, {"binary": False}):
         assert not fused.serves(x, replace(LEARN, **other))
-    with torch.no_grad():
-        assert not fused.serves(x, LEARN)
+    with torch.no_grad():  # as a candidate's statistics are
+        assert fused.serves(x, LEARN)
     with torch.autocast("cpu", torch.bfloat16):
         assert not fused.serves(x, LEARN)
 

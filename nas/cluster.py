@@ -1,0 +1,65 @@
+"""Ray, quiet: its processes begin and end with ours, and leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Before Ray is imported. Tune's own state is not needed: what is on disk is the state.
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_DEDUP_LOGS": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000000",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
+PREFIX = "bnas-"  # of scratch folders; short, for Ray's sockets lie in them
+
+
+@contextmanager
+def ray_cluster(workers: int, address: str | None, verbose: bool) -> Iterator[Path]:
+    """One of our own, or the one at an address. Gives a folder that is deleted at the end."""
+    os.environ.update(QUIET)
+    _sweep()
+    scratch = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
+    import ray
+
+    quiet = {} if verbose else {"log_to_driver": False, "logging_level": "ERROR"}
+    own = {
+        "address": "local",
+        "num_cpus": workers,
+        "include_dashboard": False,
+        "_temp_dir": str(scratch / "ray"),
+    }
+    try:
+        ray.init(**({"address": address} if address else own), **quiet)  # type: ignore[arg-type]
+        yield scratch
+    finally:
+        ray.shutdown()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _sweep() -> None:
+    """What processes that were killed left."""
+    for left in Path(tempfile.gettempdir()).glob(f"{PREFIX}*-*"):
+        pid = left.name.removeprefix(PREFIX).partition("-")[0]
+        if pid.isdecimal() and not _lives(int(pid)):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

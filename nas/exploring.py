@@ -1,0 +1,193 @@
+"""The phase that explores: candidates in batches, scored side by side, told in order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas.learning import home_of
+from nas.objectives import column
+from nas.profiling import latency_of
+from nas.records import Records
+from nas.run import Run
+from nas.scoring import Scoring
+from nas.screen import Bar, spoken
+from nas.study import Plan, Study
+from nas.trial import Trial, front
+from nas.work import Work, training
+from search_spaces.space import Genome
+from search_spaces.uniform import known_genomes
+from trainers.candidates import arrays
+
+TABLE_EVERY = 15.0  # seconds between two writings of trials.csv
+
+
+def exploring(work: Work) -> str:
+    """Leaves study.journal, scores.jsonl and trials.csv."""
+    from nas.cluster import ray_cluster
+    from nas.explore import Means, explore
+
+    asked, begun = work.asked, time.monotonic()
+    study, records = opened(work)
+    if study.candidates < asked.trials:
+        scoring = Scoring(
+            training=training(asked, work.seed),
+            space=asked.space,
+            backbone=work.backbone,
+            latency=latency_of(work),
+            objectives=asked.objectives,
+            tune_steps=asked.tune_steps,
+        )
+        gpus = 1 / asked.scoring if asked.device.startswith("cuda") else 0.0
+        before = len(records)
+        with (
+            work.screen.bar("explore") as bar,
+            ray_cluster(asked.scoring, asked.address, asked.verbose) as scratch,
+        ):
+            bar.at(study.candidates, asked.trials, "starting")
+            enough = explore(
+                study,
+                records,
+                asked.trials,
+                scoring,
+                arrays(home_of(work)),
+                Means(workers=asked.scoring, scratch=scratch, gpus=gpus),
+                _Told(work, records, bar),
+                work.stopped,
+            )
+            _keep_logs(work.run, scratch)
+        tabled(work, records)
+        if not enough:
+            work.check()
+        took = time.monotonic() - begun
+        logging.info("%d candidates scored in %.1f s", len(records) - before, took)
+    tabled(work, records)
+    return _said(work, study, records)
+
+
+def opened(work: Work) -> tuple[Study, Records]:
+    study = Study(plan_of(work), work.run.home / "study.journal")
+    records = Records(work.run.home / "scores.jsonl")
+    study.recall(records.trials)
+    return study, records
+
+
+def plan_of(work: Work) -> Plan:
+    asked = work.asked
+    return Plan(
+        space=work.space,
+        objectives=asked.objectives,
+        limits=asked.limits,
+        sampler=asked.sampler,
+        batch=asked.told_together,
+        seed=asked.seed,
+        first=tuple(first(work)),
+    )
+
+
+def first(work: Work) -> list[tuple[Genome, str]]:
+    """Known architectures of the space, then the front of an earlier run."""
+    genomes = [(genome, name) for name, genome in known_genomes(work.space).items()]
+    return genomes + [(genome, "") for genome in _earlier(work)]
+
+
+def _earlier(work: Work) -> list[Genome]:
+    if work.asked.warm_start is None:
+        return []
+    run = Run(work.asked.warm_start)
+    theirs = run.about["space"]["axes"]
+    ours = [{"name": a.name, "choices": [*map(_plain, a.choices)]} for a in work.space.axes]
+    if theirs != ours:
+        raise ValueError(
+            f"{run.home} searched {run.about['space']['name']} on "
+            f"{run.about['space']['backbone']}, whose axes are not those of this space"
+        )
+    columns = [column(name) for name in run.asked.objectives]
+    best = front(Records(run.home / "scores.jsonl").trials, columns, run.asked.limits)
+    return [trial.asked.genome for trial in best]
+
+
+def _plain(choice: str | int) -> str | int:
+    return str(choice) if isinstance(choice, str) else choice
+
+
+class _Told:
+    """Shows where the search is, and writes the table once in a while."""
+
+    def __init__(self, work: Work, records: Records, bar: Bar) -> None:
+        self._work, self._records, self._bar = work, records, bar
+        self._written, self._front = time.monotonic(), ""
+
+    def __call__(self, study: Study, scored: int) -> None:
+        wanted = self._work.asked.trials
+        done = study.candidates + scored
+        if scored == 0:
+            best = front_of(self._work, self._records)
+            self._front = f", {len(best)} on the front"
+        self._bar.at(done, wanted, f"{done:,} of {wanted:,} scored{self._front}")
+        if scored == 0 and time.monotonic() - self._written > TABLE_EVERY:
+            self._written = time.monotonic()
+            tabled(self._work, self._records)
+
+
+def tabled(work: Work, records: Records) -> None:
+    """trials.csv, and front.csv as far as it is predicted."""
+    from nas.measuring import rows
+
+    limits, spent = work.asked.limits, 0.0
+    table: list[dict[str, Any]] = []
+    for trial in records.trials:
+        asked, scored = trial.asked, trial.scored
+        spent += scored.seconds / work.asked.scoring
+        chosen = {
+            f"axis.{axis.name}": _plain(axis.choices[choice])
+            for axis, choice in zip(work.space.axes, asked.genome, strict=True)
+        }
+        table.append({
+            "number": asked.number, "key": asked.key, "arch": asked.arch, "known": asked.known,
+            "status": trial.status(limits), "note": scored.note, **scored.values,
+            "loss": scored.loss, "seconds": scored.seconds, "at_seconds": round(spent, 3),
+            "batch": asked.batch, **chosen,
+        })  # fmt: skip
+    work.run.put_rows("trials.csv", table)
+    if not work.run.phase("measure")["done"]:
+        work.run.put_rows("front.csv", rows(work, front_of(work, records)))
+
+
+def front_of(work: Work, records: Records) -> list[Trial]:
+    columns = [column(name) for name in work.asked.objectives]
+    return front(records.trials, columns, work.asked.limits)
+
+
+def known_of(work: Work, records: Records) -> dict[str, Trial]:
+    """Known architectures that were scored, by name."""
+    by_key = {t.asked.key: t for t in records.trials if not t.scored.failed}
+    return {name: by_key[arch.key] for name, arch in work.known_archs.items() if arch.key in by_key}
+
+
+def _said(work: Work, study: Study, records: Records) -> str:
+    failed = sum(trial.scored.failed for trial in records.trials)
+    fit = sum(trial.status(work.asked.limits) == "ok" for trial in records.trials)
+    every = [f"{study.candidates:,} architectures"]
+    if failed:
+        every.append(f"{failed} failed")
+    if work.asked.limits:
+        every.append(f"{fit:,} within the limits")
+    if study.candidates < work.asked.trials:
+        every.append("the space has no more")
+    seconds = [t.scored.seconds for t in records.trials if not t.scored.failed]
+    if seconds:
+        every.append(f"{spoken(float(np.median(seconds)))} each")
+    return f"{', '.join(every)}; {len(front_of(work, records))} on the front"
+
+
+def _keep_logs(run: Run, scratch: Path) -> None:
+    """What the processes of Ray said on their way, into the run's log."""
+    for file in sorted(scratch.glob("ray/session_latest/logs/worker-*.err")):
+        text = file.read_text(errors="replace").strip()
+        if text:
+            logging.info("%s\n%s", file.name, text)

@@ -1,0 +1,79 @@
+"""Optuna's journal, written a batch at a time: what is on disk is always whole batches.
+
+A search that was killed in the middle of a batch begins that batch again, from the same state and
+the same randomness, so it asks for the same candidates; their scores are kept elsewhere. The file
+is Optuna's own form: its dashboard, and `JournalFileBackend`, read it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from optuna.storages.journal import BaseJournalBackend
+
+MARK = "batches"  # the attribute of the study that ends each batch
+
+
+class Journal(BaseJournalBackend):
+    """What was appended since the last `flush` is in memory only."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._logs = repaired(path)
+        self._kept = len(self._logs)
+
+    def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
+        # Through JSON, as from a file: nobody shares what others may change.
+        return (json.loads(line) for line in self._logs[log_number_from:])
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self._logs += [json.dumps(log, separators=(",", ":")) for log in logs]
+
+    def flush(self) -> None:
+        """In one go. What a full disk leaves of it is cut off, here or when it is opened again."""
+        text = "".join(line + "\n" for line in self._logs[self._kept :])
+        append(self.path, text.encode())
+        self._kept = len(self._logs)
+
+
+def repaired(path: Path) -> list[str]:
+    """The lines of all whole batches; whatever follows is cut off the file."""
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    lines, end, whole = data.splitlines(keepends=True), 0, 0
+    for n, line in enumerate(lines):
+        if not line.endswith(b"\n"):
+            break
+        try:
+            log = json.loads(line)
+        except ValueError as error:
+            if n + 1 < len(lines) and any(b'"' + MARK.encode() in rest for rest in lines[n + 1 :]):
+                raise ValueError(
+                    f"{path}: line {n + 1} is damaged, and whole ones follow"
+                ) from error
+            break
+        if MARK in (log.get("user_attr") or {}):
+            whole = n + 1
+    end = sum(map(len, lines[:whole]))
+    if end < len(data):
+        os.truncate(path, end)
+    return [line.decode().rstrip("\n") for line in lines[:whole]]
+
+
+def append(path: Path, data: bytes) -> None:
+    """All of it on the disk, or none and the error."""
+    with path.open("ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            written = 0
+            while written < len(data):
+                written += file.write(data[written:])
+            os.fsync(file.fileno())
+        except BaseException:
+            os.ftruncate(file.fileno(), before)
+            raise

@@ -1,0 +1,107 @@
+"""The phase that trains the supernet: here, by several processes, or elsewhere before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nas.run import read_json
+from nas.screen import spoken
+from nas.work import Work
+from trainers.job import kept_supernet, new_supernet, put, train_supernet
+from trainers.sandwich import Sampling
+from trainers.train import Progress
+
+WEIGHTS = "model.safetensors"
+
+
+def home_of(work: Work) -> Path:
+    """Where the weights are, or will be."""
+    if work.asked.supernet is None:
+        return work.run.home / "supernet"
+    return supernet_home(work.asked.supernet)
+
+
+def supernet_home(given: Path) -> Path:
+    """Of a run, or what `python -m trainers supernet --out` wrote."""
+    for home in (given / "supernet", given):
+        if (home / WEIGHTS).exists() and (home / "result.json").exists():
+            return home
+    raise ValueError(f"{given} has no supernet: no {WEIGHTS} with a result.json beside it")
+
+
+def seed_of(given: Path) -> int:
+    """With which the supernet was trained, and its images split."""
+    return int(read_json(supernet_home(given) / "result.json")["seed"])
+
+
+def learning(work: Work) -> str:
+    """Leaves supernet/model.safetensors, unless one was given."""
+    home = home_of(work)
+    if work.asked.supernet is not None:
+        return _found(work, home)
+    if work.asked.training_workers > 1:
+        from nas.training import trained_together
+
+        trained_together(work, home)
+    else:
+        _trained(work)
+    result = read_json(home / "result.json")
+    if "steps" not in result:
+        return f"trained; its weights are in {home}"
+    return f"{result['steps']:,} steps in {spoken(result['seconds'])}, loss {result['loss']:.3f}"
+
+
+def sampling(work: Work) -> Sampling:
+    return Sampling(others=work.asked.others, widening=work.asked.widening)
+
+
+def _trained(work: Work) -> None:
+    net, drawn = new_supernet(work.space, work.job, sampling(work))
+    steps = train_supernet(net, drawn, work.job)
+    last = watched(work, steps)
+    kept(work, net, drawn, last)
+
+
+def watched(work: Work, steps: Iterator[Progress]) -> Progress | None:
+    """Shows it, and stops it between two steps: closing writes a checkpoint. None: all was done."""
+    last = None
+    with work.screen.bar("supernet") as bar:
+        for last in steps:
+            bar.at(last.step, last.steps, f"step {last.step:,} of {last.steps:,}, {said(last)}")
+            if work.stopped():
+                steps.close()  # type: ignore[attr-defined]
+                work.check()
+    return last
+
+
+def said(at: Progress) -> str:
+    return f"loss {at.loss:.3f}"
+
+
+def kept(work: Work, net: Any, drawn: Any, last: Progress | None) -> None:
+    """A training that ended just before it could be written down has no last step any more."""
+    home = home_of(work)
+    before = home / "last.json"
+    if last is not None:
+        put(before, {"steps": last.steps, "seconds": last.spent, "loss": last.loss})
+    kept_supernet(home, net, drawn, work.job, read_json(before) if before.exists() else {})
+
+
+def _found(work: Work, home: Path) -> str:
+    result = read_json(home / "result.json")
+    ours, theirs = work.job.data.digest, result["data"]["digest"]
+    if theirs != ours:
+        raise ValueError(
+            f"the supernet in {home} learnt from {result['data']['name']} ({theirs}); this is "
+            f"{work.job.data.name} ({ours}): what it is judged by may be what it has seen"
+        )
+    wanted = (work.space.name, work.backbone)
+    if (result["space"], result["backbone"]) != wanted:
+        raise ValueError(
+            f"the supernet in {home} is of {result['space']} on {result['backbone']}; "
+            f"this is {wanted[0]} on {wanted[1]}"
+        )
+    took = f", {spoken(result['seconds'])} of training" if "seconds" in result else ""
+    return f"{home}{took}"

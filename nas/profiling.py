@@ -1,0 +1,131 @@
+"""The phase that measures ops: on this machine and alone on it, or from a file of another."""
+
+from __future__ import annotations
+
+from random import Random
+
+from kernels import profile
+from kernels.ops import Op
+from kernels.profile import Asked, Profile
+from nas.latency import Latency, Sample, fit
+from nas.run import read_json
+from nas.whole import engine_of, timed, turns
+from nas.work import Work
+from search_spaces.emitted import emitted
+from search_spaces.plan import Plan
+
+FITTED = 12  # random architectures measured whole, besides the known ones
+PART, PART_OF = "profile.part.json", "profile.part.groups.json"
+
+
+def latency_of(work: Work) -> Latency:
+    """What the phase left."""
+    found = work.run.get("latency.json")
+    numbers = {name: found[name] for name in ("overhead_ns", "node_ns", "factor")}
+    return Latency(profile.load(work.run.home / "profile.json"), **numbers)
+
+
+def measured_here(work: Work) -> bool:
+    """Whether whole programs measured now belong to the profile: one machine, build, threads."""
+    return latency_of(work).profile.same_place(profile.empty(_how(work)))
+
+
+def profiling(work: Work) -> str:
+    """Leaves profile.json and latency.json."""
+    if work.asked.profile is not None:
+        return _from_file(work)
+    wanted = ops_of(work)
+    found = _measured(work, wanted)
+    latency, count = _fitted(work, found)
+    profile.save(found, work.run.home / "profile.json")
+    _keep(work, latency, count)
+    for name in (PART, PART_OF):
+        (work.run.home / name).unlink(missing_ok=True)
+    busy = sum(not entry.timing.trusted for entry in found.entries.values())
+    doubt = f"; {busy} while the machine was too busy to trust" if busy else ""
+    threads = "1 thread" if found.threads == 1 else f"{found.threads} threads"
+    return (
+        f"{len(wanted)} ops and {count} whole programs, {threads} of {found.machine['cpu']}{doubt}"
+    )
+
+
+def ops_of(work: Work) -> list[Op]:
+    """Of the space, and of the known architectures beside it."""
+    known = (op for planned in work.known.values() for op in planned.ops)
+    return list(dict.fromkeys((*emitted(work.space).ops, *known)))
+
+
+def _how(work: Work) -> Asked:
+    return Asked(threads=work.asked.threads)
+
+
+def _measured(work: Work, wanted: list[Op]) -> Profile:
+    home, how = work.run.home, _how(work)
+    found, done = profile.empty(how), 0
+    if work.run.has(PART) and work.run.has(PART_OF):
+        before = profile.load(home / PART)
+        if before.same_place(found):
+            found, done = before, work.run.get(PART_OF)
+    total = profile.groups(len(wanted)) + turns(FITTED + len(work.known))
+    with work.screen.bar("profile") as bar:
+        for entries in profile.measure(wanted, how, done):
+            found, done = found.with_entries(entries), done + 1
+            profile.save(found, home / PART)
+            work.run.put(PART_OF, done)
+            bar.at(done, total, f"{len(found.entries)} of {len(wanted)} ops, pass by pass")
+            work.check()
+    return found
+
+
+def _fitted(work: Work, found: Profile) -> tuple[Latency, int]:
+    """What lies between ops, from programs measured whole."""
+    plans = [*work.known.values(), *_drawn(work)]
+    engines = {n: engine_of(planned, _how(work)) for n, planned in enumerate(plans)}
+    with work.screen.bar("profile") as bar:
+        for done, times in enumerate(timed(engines), 1):  # noqa: B007
+            bar.at(done, turns(len(plans)), f"{len(plans)} whole programs")
+            work.check()
+    return fit(found, [Sample(p, times[n].median_ns) for n, p in enumerate(plans)]), len(plans)
+
+
+def _drawn(work: Work) -> list[Plan]:
+    rng = Random(0)
+    archs = {work.space.decode(work.space.sample(rng)) for _ in range(FITTED)}
+    return [work.plan(arch) for arch in sorted(archs, key=lambda arch: arch.key)]
+
+
+def _from_file(work: Work) -> str:
+    """A profile of another machine says nothing of what lies between ops, unless a run has it."""
+    path = work.asked.profile
+    assert path is not None
+    found = profile.load(path)
+    if found.threads != work.asked.threads:
+        raise ValueError(
+            f"{path} is of {found.threads} threads; got --threads {work.asked.threads}"
+        )
+    missing = [op for op in ops_of(work) if op not in found.entries]
+    if missing:
+        raise ValueError(
+            f"{path} lacks {len(missing)} ops of this search, the first of them {missing[0]}; "
+            f"`python -m search_spaces ops {work.asked.space} --backbone {work.backbone}` lists "
+            "them, and `python -m kernels profile` measures what a profile lacks"
+        )
+    profile.save(found, work.run.home / "profile.json")
+    beside = path.parent / "latency.json"
+    if beside.exists() and path.name == "profile.json":
+        work.run.put("latency.json", read_json(beside))
+    else:
+        _keep(work, Latency(found), 0)
+    return f"{len(found.entries)} ops of {found.machine['cpu']}, from {path}"
+
+
+def _keep(work: Work, latency: Latency, count: int) -> None:
+    work.run.put(
+        "latency.json",
+        {
+            "overhead_ns": latency.overhead_ns,
+            "node_ns": latency.node_ns,
+            "factor": latency.factor,
+            "fitted_on": count,
+        },
+    )

@@ -1,0 +1,85 @@
+"""What a person sees: a line that moves while a phase works, and a line that stays of each."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import TimeRemainingColumn as Left
+from rich.table import Table
+
+EVERY = 20.0  # seconds between lines where the output is no screen
+
+
+class Bar:
+    """Of one phase. Elsewhere than on a screen it says where it is once in a while."""
+
+    def __init__(self, name: str, progress: Progress, moves: bool) -> None:
+        self.name, self._progress, self._moves = name, progress, moves
+        self._task = progress.add_task("", total=None, name=name)
+        self._started = self._said = time.monotonic()
+        self._first: float | None = None
+
+    def at(self, done: float, total: float, text: str = "") -> None:
+        """`done` of `total`; what was done before this process began does not count as speed."""
+        self._progress.update(self._task, completed=done, total=total, description=text)
+        now = time.monotonic()
+        if self._first is None:
+            self._first = done
+        if self._moves or now - self._said < EVERY:
+            return
+        self._said = now
+        speed = (done - self._first) / (now - self._started)
+        left = f", {spoken((total - done) / speed)} left" if speed else ""
+        print(f"{self.name:9} {text}{left}", file=sys.stderr, flush=True)
+
+
+class Screen:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=True, highlight=False, quiet=quiet)
+
+    @contextmanager
+    def bar(self, name: str) -> Iterator[Bar]:
+        columns = (
+            TextColumn("{task.fields[name]:9}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeElapsedColumn(),
+            Left(),
+        )
+        moves = self.console.is_terminal and not self.console.quiet
+        with Progress(
+            *columns, console=self.console, transient=True, disable=not moves
+        ) as progress:
+            yield Bar(name, progress, moves or self.console.quiet)
+
+    def say(self, name: str, text: str) -> None:
+        """A line that stays."""
+        self.console.print(f"{name:9} {text}", markup=False, soft_wrap=True)
+
+    def table(self, table: Table) -> None:
+        """As wide as it is, where the output is no screen."""
+        width = None if self.console.is_terminal else 200
+        self.console.print(table, width=width)
+
+
+def spoken(seconds: float) -> str:
+    """As people say it."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+
+
+def bytes_spoken(count: float) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count:.0f} bytes"

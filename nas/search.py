@@ -1,0 +1,178 @@
+"""Searches binary networks by accuracy and by the time they really take on this machine.
+
+Plan, profile, supernet, explore, measure, report: each phase leaves files in the run's folder. The
+same command goes on wherever it was stopped or killed.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.run import Run
+from nas.settings import PHASES, Settings, settings
+
+if TYPE_CHECKING:
+    from nas.work import Work
+
+
+def search(*, quiet: bool = True, **options: Any) -> Run:
+    """As `python -m nas.search` does it, options with underscores: `search(space="groupnet",
+    trials=200)`. The run has its `front`, its `trials` and the `known` architectures as tables."""
+    from nas.screen import Screen
+
+    return _search(settings(options), Screen(quiet=quiet), plan=False)
+
+
+def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
+    from nas.run import opened
+    from nas.work import Work, facts, space_for, training
+    from trainers.stop import asked_to_stop
+
+    seed = _seed(asked)
+    home = asked.home / "supernet"
+    job = training(asked, seed, home).job()
+    space = space_for(asked.space, asked.backbone or asked.usual.backbone, job)
+    _room(asked.home)
+    with (
+        asked_to_stop() as stopped,
+        opened(asked, facts(job, space)) as run,
+        _logged(run.home / "log.txt", verbose=asked.verbose),
+    ):
+        work = Work(run, asked, job, space, seed, screen, stopped)
+        if plan or asked.until == "plan":
+            _planned(work)
+            return run
+        for name in PHASES[1 : PHASES.index(asked.until) + 1]:
+            if name == "profile" and not run.phase(name)["done"]:
+                _planned(work)
+            _phase(work, name)
+            work.check()
+        return run
+
+
+def _seed(asked: Settings) -> int:
+    """Of the supernet and the split of images: its own, where it comes from elsewhere."""
+    from nas.learning import seed_of
+
+    return asked.seed if asked.supernet is None else seed_of(asked.supernet)
+
+
+def _planned(work: Work) -> None:
+    from nas.planning import described, planning
+
+    with work.screen.bar("plan") as bar:
+        bar.at(0, 1, "trying a few ops, steps and candidates")
+        estimate = planning(work)
+    for line in described(work, estimate):
+        work.screen.console.print(line, markup=False, soft_wrap=True)
+    free = shutil.disk_usage(work.run.home).free
+    if free < estimate.disk:
+        raise OSError(
+            f"{work.run.home} has {free:,} bytes left; about {estimate.disk:,.0f} are needed"
+        )
+
+
+def _phase(work: Work, name: str) -> None:
+    """Does what is left of it, and says what came of it."""
+    done = work.run.phase(name)["done"]
+    if done and name in ("profile", "supernet"):
+        return
+    with work.run.clocked(name):
+        said = _DO[name](work)
+    if said:
+        work.screen.say(name, said)
+
+
+def _profile(work: Work) -> str:
+    from nas.profiling import profiling
+
+    return profiling(work)
+
+
+def _supernet(work: Work) -> str:
+    from nas.learning import learning
+
+    return learning(work)
+
+
+def _explore(work: Work) -> str:
+    from nas.exploring import exploring
+    from nas.limits import possible
+
+    possible(work)
+    return exploring(work)
+
+
+def _measure(work: Work) -> str:
+    from nas.exploring import front_of, known_of, opened, tabled
+    from nas.measuring import measuring
+
+    _, records = opened(work)
+    front = front_of(work, records)
+    stamp = {"front": [t.asked.key for t in front], "known": [*known_of(work, records)]}
+    if work.run.has("measured.json") and work.run.get("measured.json") == stamp:
+        return ""
+    work.run.note_phase("measure", 0.0, done=False)
+    tabled(work, records)
+    said = measuring(work, front, known_of(work, records))
+    work.run.put("measured.json", stamp)
+    return said
+
+
+def _report(work: Work) -> str:
+    from nas.showing import front_table
+
+    work.screen.table(front_table(work.run))
+    return f"{work.run.home}/front.csv (* with the supernet's weights, on the selection split)"
+
+
+_DO: dict[str, Callable[[Work], str]] = {
+    "profile": _profile,
+    "supernet": _supernet,
+    "explore": _explore,
+    "measure": _measure,
+    "report": _report,
+}
+
+
+def _room(home: Path) -> None:
+    """An error before anything is made, where nothing can be written."""
+    there = next(p for p in (home.absolute(), *home.absolute().parents) if p.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(f"{there} is a file; --run is a folder")
+
+
+@contextmanager
+def _logged(path: Path, *, verbose: bool) -> Iterator[None]:
+    """Everything that libraries say, into the run's log; on the screen only if asked."""
+    handler = logging.FileHandler(path, delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
+    root, before = logging.getLogger(), logging.getLogger().level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    logging.captureWarnings(not verbose)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        root.setLevel(before)
+        root.removeHandler(handler)
+        handler.close()
+
+
+def main(argv: list[str] | None = None) -> int:
+    from nas.command import run_command
+
+    return run_command(argv)
+
+
+__all__ = ["Run", "main", "search"]
+
+if __name__ == "__main__":
+    sys.exit(main())

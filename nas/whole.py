@@ -1,0 +1,61 @@
+"""Whole programs, timed in turn, while nothing else of ours runs on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping
+from functools import partial
+from random import Random
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import choice, gate, profile, timing
+from kernels.case import program
+from kernels.engine import Engine
+from kernels.profile import Asked
+from kernels.timing import Timing
+from search_spaces.plan import Plan
+
+GROUP = 16  # programs that take turns
+K = TypeVar("K", bound=Hashable)
+
+
+def timed(engines: Mapping[K, Engine], rounds: int = profile.ROUNDS) -> Iterator[dict[K, Timing]]:
+    """As ops are measured, so as often: in groups that take turns, and the fastest counts.
+
+    Yields after each group what is known so far; there are `turns` of them.
+    """
+    best: dict[K, Timing] = {}
+    for turn in range(profile.PASSES):
+        order = [*engines]
+        Random(turn).shuffle(order)
+        for first in range(0, len(order), GROUP):
+            group = {key: engines[key] for key in order[first : first + GROUP]}
+            things = {key: partial(engine.clock, image(engine)) for key, engine in group.items()}
+            threads = max(engine.threads for engine in group.values())
+            least = timing.LEAST_CPU if threads == 1 else choice.LEAST_CPU_THREADS
+            with gate.alone():
+                found = timing.measure(things, rounds, tries=2, least_cpu=least)
+            for key, took in found.items():
+                best[key] = min(best.get(key, took), took, key=lambda t: t.median_ns)
+            yield best
+
+
+def turns(programs: int) -> int:
+    return profile.PASSES * -(-programs // GROUP)
+
+
+def image(engine: Engine) -> NDArray[np.float32]:
+    """One, of random numbers."""
+    shape = engine.program.image
+    form = (1, shape.height, shape.width, shape.channels)
+    return np.random.default_rng(0).standard_normal(form, np.float32)
+
+
+def engine_of(planned: Plan, asked: Asked) -> Engine:
+    """Random weights: they take as long as others."""
+    nodes = tuple(step.node for step in planned.steps)
+    (output,) = planned.outputs
+    made = program(planned.values, nodes, output, np.random.default_rng(0))
+    return Engine(made, threads=asked.threads, isa=asked.isa)
