@@ -49,7 +49,7 @@ def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
             _planned(work)
             return run
         for name in PHASES[1 : PHASES.index(asked.until) + 1]:
-            if name == "profile" and not run.phase(name)["done"]:
+            if name == "profile" and not run.phase("plan")["done"]:
                 _planned(work)
             _phase(work, name)
             work.check()
@@ -66,7 +66,7 @@ def _seed(asked: Settings) -> int:
 def _planned(work: Work) -> None:
     from nas.planning import described, planning
 
-    with work.screen.bar("plan") as bar:
+    with work.run.clocked("plan"), work.screen.bar("plan") as bar:
         bar.at(0, 1, "trying a few ops, steps and candidates")
         estimate = planning(work)
     for line in described(work, estimate):
