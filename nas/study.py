@@ -187,7 +187,9 @@ class Study:
         told = [t for t in trials if t.asked.key in self._numbers]
         if len(told) != self.candidates:
             raise ValueError(
-                f"the journal has {self.candidates} architectures; only {len(told)} have a score"
+                f"{self._journal.path} has {self.candidates} architectures, of which {len(told)} have "
+                "a score in scores.jsonl; delete the journal: the same candidates are asked "
+                "again, and none of those that have a score is scored again"
             )
         self.trials = sorted(told, key=lambda trial: trial.asked.number)
 
