@@ -35,7 +35,8 @@ WORST = 1e9  # told of what a failed candidate has no value for
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is searched, and how. `first` are the genomes of the first candidates, with names."""
+    """What is searched, and how. `first` are the genomes of the first candidates, with names: as
+    many batches begin with them as it takes."""
 
     space: Space
     objectives: tuple[str, ...]
@@ -83,6 +84,7 @@ class Study:
             axis.name: CategoricalDistribution([_plain(choice) for choice in axis.choices])
             for axis in plan.space.axes
         }
+        self._first = [(plan.space.decode(genome).key, genome, name) for genome, name in plan.first]
         self._batch: list[_Proposal] = []
 
     @property
@@ -100,23 +102,23 @@ class Study:
         assert not self._batch, "the batch before has not been told"
         number = self.batches
         seed = derived(self.plan.seed, "batch", number) % 2**32
-        self._study.sampler = self._sampler(self.plan.sampler, seed)
+        sampler = self._sampler(self.plan.sampler, seed)
         rng = Random(seed)
         new: dict[str, Asked] = {}
-        waiting = [*self.plan.first] if number == 0 else []
-        repeats = tries = 0
+        waiting = [(genome, name) for key, genome, name in self._first if key not in self._numbers]
+        repeats = tries = 0  # in a row; at random, in all
         while len(new) < self.plan.batch and tries < TRIES:
-            genome, name = waiting.pop(0) if waiting else (self._local(rng, repeats), "")
+            stuck = repeats >= REPEATS
+            tries += stuck
+            self._study.sampler = self._sampler("random", rng.getrandbits(32)) if stuck else sampler
+            genome, name = waiting.pop(0) if waiting else (self._local(rng, stuck), "")
             proposal = self._propose(number, genome, name, new)
+            self._batch.append(proposal)
             if proposal.asked.key in new or proposal.asked.key in self._numbers:
                 repeats += 1
-                if repeats >= REPEATS:
-                    tries += 1
-                    self._study.sampler = self._sampler("random", rng.getrandbits(32))
             else:
                 repeats = 0
                 new[proposal.asked.key] = proposal.asked
-            self._batch.append(proposal)
         return [*new.values()]
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
@@ -125,9 +127,9 @@ class Study:
         sampler.infer_relative_search_space = lambda study, trial: self._axes  # type: ignore[method-assign]
         return sampler
 
-    def _local(self, rng: Random, repeats: int) -> Genome | None:
+    def _local(self, rng: Random, stuck: bool) -> Genome | None:
         """A neighbour of the front, where the search is local and has one."""
-        if self.plan.sampler != "local" or repeats >= REPEATS:
+        if self.plan.sampler != "local" or stuck:
             return None
         best = front(self.trials, self.plan.columns, self.plan.limits)
         return neighbour(self.plan.space, [t.asked.genome for t in best], rng) if best else None

@@ -30,14 +30,14 @@ def command(run: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "nas.search", "--run", str(run), *SMALL, *more]
 
 
-def killed(run: Path, kills: int, rng: Random, longest: float) -> Counter[str]:
+def killed(run: Path, kills: int, rng: Random, longest: float, *more: str) -> Counter[str]:
     """In which phases it was killed. Then it is left to end."""
     hit: Counter[str] = Counter()
     for _ in range(kills):
         log = run.parent / "killed.log"
         with log.open("a") as out:
             process = subprocess.Popen(
-                command(run), start_new_session=True, stdout=out, stderr=subprocess.STDOUT
+                command(run, *more), start_new_session=True, stdout=out, stderr=subprocess.STDOUT
             )
         try:
             process.wait(rng.uniform(1, longest))
@@ -48,8 +48,13 @@ def killed(run: Path, kills: int, rng: Random, longest: float) -> Counter[str]:
         else:
             assert process.returncode == 0, log.read_text()[-3000:]
             hit["ended before"] += 1
-    subprocess.run(command(run), check=True, capture_output=True)
+    left_alone(command(run, *more))
     return hit
+
+
+def left_alone(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def phase_of(run: Path) -> str:
@@ -61,7 +66,7 @@ def phase_of(run: Path) -> str:
 
 
 def same(killed_run: Path, whole: Path) -> None:
-    """Trials in their order, what the sampler was told, the weights, the front."""
+    """Trials in their order, what the sampler was told, the weights, the front. Not the seconds."""
     for name, without in (("trials.csv", TIMES), ("front.csv", MEASURED)):
         one, other = (
             pandas.read_csv(run / name).drop(columns=[*without]) for run in (killed_run, whole)
@@ -90,9 +95,7 @@ def main() -> None:
     hit = killed(home / "killed", kills, Random(seed), longest)
     print(f"{kills} kills in {time.monotonic() - begun:.0f} s: {dict(hit)}", flush=True)
     profile = home / "killed" / "profile.json"
-    subprocess.run(
-        command(home / "whole", "--profile", str(profile)), check=True, capture_output=True
-    )
+    left_alone(command(home / "whole", "--profile", str(profile)))
     same(home / "killed", home / "whole")
     print("trials, order, weights and front are those of the unbroken run")
     shutil.rmtree(home)
