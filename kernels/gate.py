@@ -47,7 +47,7 @@ def folder() -> Path:
 
 
 def _open(name: str) -> IO[bytes]:
-    folder().mkdir(mode=0o700, exist_ok=True)
+    folder().mkdir(mode=0o700, parents=True, exist_ok=True)
     return (folder() / f"{name}.lock").open("ab")
 
 
