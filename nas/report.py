@@ -50,7 +50,9 @@ def _place(runs: Sequence[Run]) -> Path:
 
 def _title(runs: Sequence[Run]) -> str:
     """What was searched, in a line; of several runs, what they have in common."""
-    asked = [run.asked for run in runs]
+    asked = [
+        {**run.asked, "backbone": (run.about.get("space") or {}).get("backbone")} for run in runs
+    ]
     common = {
         name: values.pop()
         for name in ("space", "backbone", "data")
@@ -58,7 +60,8 @@ def _title(runs: Sequence[Run]) -> str:
     }
     words = [f"{len(runs)} searches" if len(runs) > 1 else "Binary networks"]
     words += [f"for {common['data']}"] if "data" in common else []
-    words += [f"on {common['backbone']}"] if "backbone" in common else []
+    if common.get("backbone") not in (None, common.get("data")):
+        words.append(f"on {common['backbone']}")
     return " ".join(words)
 
 

@@ -24,6 +24,7 @@ def test_a_run_has_its_page_its_twin_and_its_picture(
     page = (run / "report.html").read_text()
     assert page.startswith("<!doctype html>")
     assert "<title>Binary networks for made-up on digits</title>" in page
+    assert "Content-Security-Policy\" content=\"default-src 'none';" in page
     assert "@" not in page.split('<script type="application/json"')[0].split("<body>")[1]
     assert (run / "report.md").read_text().startswith("# Binary networks for made-up on digits\n")
     assert (run / "front.svg").read_text().startswith("<svg")
