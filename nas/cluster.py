@@ -27,7 +27,9 @@ PREFIX = "bnas-"  # of scratch folders; short, for Ray's sockets lie in them
 @contextmanager
 def ray_cluster(workers: int, address: str | None, verbose: bool) -> Iterator[Path]:
     """One of our own, or the one at an address. Gives a folder that is deleted at the end."""
-    os.environ.update(QUIET)
+    for name, value in QUIET.items():
+        if not (address and name == "RAY_AUTH_MODE"):  # the cluster's own
+            os.environ.setdefault(name, value)
     _sweep()
     scratch = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     import ray

@@ -31,6 +31,7 @@ For another machine, whose ops were measured there with `python -m kernels profi
 
   python -m nas.search --data cifar10 --data-dir data --profile pi4.json"""
 
+STOPPED = 130  # the exit status after Ctrl-C
 PANELS = {
     "what": "What is searched",
     "run": "The run",
@@ -44,35 +45,28 @@ def run_command(argv: list[str] | None) -> int:
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
     app.command(help=HELP, epilog=EPILOG)(_command())
     try:
-        found = app(args=argv, prog_name="python -m nas.search", standalone_mode=False)
-        return int(found or 0)
+        status = int(app(args=argv, prog_name="python -m nas.search", standalone_mode=False) or 0)
     except typer.Exit as end:
-        return end.exit_code
-    except KeyboardInterrupt:
-        print("nas.search: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    except typer.Abort:
-        return 130
+        status = end.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        status = STOPPED
     except Exception as error:
         return _said(error)
+    if status == STOPPED:  # which some versions of typer make of a KeyboardInterrupt
+        print("nas.search: stopped; the same command goes on from here", file=sys.stderr)
+    return status
 
 
 def _said(error: Exception) -> int:
     """One line for what users can mend; the whole story for what is a defect of ours."""
-    import click
-
-    if isinstance(error, click.ClickException):
-        error.show()
+    usage = getattr(error, "format_message", None)
+    if usage is not None:  # an error of click, of which typer may have its own
+        print(f"nas.search: error: {usage()}", file=sys.stderr)
         return 2
-    if isinstance(error, OSError | ValueError | TypeError | KeyError) and not _ours(error):
-        text = str(error) if not isinstance(error, KeyError) else str(error.args[0])
-        print(f"nas.search: error: {text}", file=sys.stderr)
+    if isinstance(error, OSError | ValueError):
+        print(f"nas.search: error: {error}", file=sys.stderr)
         return 2
     raise error
-
-
-def _ours(error: Exception) -> bool:
-    return isinstance(error, KeyError | TypeError) and not error.args
 
 
 def _command() -> Any:
@@ -84,11 +78,12 @@ def _command() -> Any:
 
         config, plan = given.pop("config"), given.pop("plan")
         options = {} if config is None else from_toml(config)
-        # Flags and lists that were not given are not told apart from their defaults.
-        options |= {name: value for name, value in given.items() if value not in (None, False)}
+        # A flag that was not given is not told apart from its default. 0 is no flag.
+        options |= {
+            n: value for n, value in given.items() if value is not None and value is not False
+        }
         where = "" if config is None else f"{config} and options: "
-        run = _search(settings(options, where), Screen(), plan=plan)
-        del run
+        _search(settings(options, where), Screen(), plan=plan)
 
     every = [_parameter(f) for f in fields(Settings)]
     every.insert(0, _extra("config", Path | None, None, "options from a TOML file", "run", "FILE"))

@@ -72,6 +72,7 @@ def explore(
             storage_path=str(means.scratch),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
     )
     tuner.fit()
@@ -86,13 +87,20 @@ class _Candidate(tune.Trainable):
     def setup(  # type: ignore[override]
         self, config: dict[str, Any], make: Maker, weights: Weights
     ) -> None:
-        self._score, self._asked = make(weights), config["asked"]
+        self._asked, self._broken = config["asked"], ""
+        try:
+            self._score = make(weights)
+        except Exception as error:  # of no candidate: it would be the same for all
+            logging.getLogger(__name__).exception("a process that scores")
+            self._broken = f"{type(error).__name__}: {error}"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._asked = new_config["asked"]
         return True
 
     def step(self) -> dict[str, Any]:
+        if self._broken:
+            return {"broken": self._broken, "done": True}
         begun = time.perf_counter()
         asked = Asked(**{**self._asked, "genome": tuple(self._asked["genome"])})
         try:

@@ -12,7 +12,7 @@ import numpy as np
 from nas.learning import home_of
 from nas.objectives import column
 from nas.profiling import latency_of
-from nas.records import Records
+from nas.records import Records, read
 from nas.run import Run
 from nas.scoring import Scoring
 from nas.screen import Bar, spoken
@@ -83,7 +83,7 @@ def plan_of(work: Work) -> Plan:
         objectives=asked.objectives,
         limits=asked.limits,
         sampler=asked.sampler,
-        batch=asked.told_together,
+        batch=work.run.about.get("batch", asked.told_together),
         seed=asked.seed,
         first=tuple(first(work)),
     )
@@ -107,7 +107,7 @@ def _earlier(work: Work) -> list[Genome]:
             f"{run.about['space']['backbone']}, whose axes are not those of this space"
         )
     columns = [column(name) for name in run.asked.objectives]
-    best = front(Records(run.home / "scores.jsonl").trials, columns, run.asked.limits)
+    best = front(read(run.home / "scores.jsonl"), columns, run.asked.limits)
     return [trial.asked.genome for trial in best]
 
 

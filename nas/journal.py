@@ -45,24 +45,29 @@ def repaired(path: Path) -> list[str]:
     if not path.exists():
         return []
     data = path.read_bytes()
-    lines, end, whole = data.splitlines(keepends=True), 0, 0
+    *lines, _ = data.split(b"\n")  # what follows the last is torn, or nothing
+    whole = 0
     for n, line in enumerate(lines):
-        if not line.endswith(b"\n"):
-            break
-        try:
-            log = json.loads(line)
-        except ValueError as error:
-            if n + 1 < len(lines) and any(b'"' + MARK.encode() in rest for rest in lines[n + 1 :]):
-                raise ValueError(
-                    f"{path}: line {n + 1} is damaged, and whole ones follow"
-                ) from error
+        log = _log(line)
+        if log is None:
+            if any(b'"' + MARK.encode() in rest for rest in lines[n + 1 :]):
+                raise ValueError(f"{path}: line {n + 1} is damaged, and whole ones follow")
             break
         if MARK in (log.get("user_attr") or {}):
             whole = n + 1
-    end = sum(map(len, lines[:whole]))
+    end = sum(len(line) + 1 for line in lines[:whole])
     if end < len(data):
         os.truncate(path, end)
-    return [line.decode().rstrip("\n") for line in lines[:whole]]
+    return [line.decode() for line in lines[:whole]]
+
+
+def _log(line: bytes) -> dict[str, Any] | None:
+    """None: damaged."""
+    try:
+        log = json.loads(line)
+    except ValueError:
+        return None
+    return log if isinstance(log, dict) else None
 
 
 def append(path: Path, data: bytes) -> None:

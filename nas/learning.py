@@ -89,19 +89,33 @@ def kept(work: Work, net: Any, drawn: Any, last: Progress | None) -> None:
     kept_supernet(home, net, drawn, work.job, read_json(before) if before.exists() else {})
 
 
-def _found(work: Work, home: Path) -> str:
-    result = read_json(home / "result.json")
-    ours, theirs = work.job.data.digest, result["data"]["digest"]
-    if theirs != ours:
-        raise ValueError(
-            f"the supernet in {home} learnt from {result['data']['name']} ({theirs}); this is "
-            f"{work.job.data.name} ({ours}): what it is judged by may be what it has seen"
-        )
+def fits(work: Work) -> dict[str, Any]:
+    """What is said of the supernet that was given; an error where it is of another search."""
+    home = home_of(work)
+    result: dict[str, Any] = read_json(home / "result.json")
     wanted = (work.space.name, work.backbone)
-    if (result["space"], result["backbone"]) != wanted:
+    theirs = (result.get("space"), result.get("backbone"))
+    if theirs != wanted:
         raise ValueError(
-            f"the supernet in {home} is of {result['space']} on {result['backbone']}; "
+            f"the supernet in {home} is of {theirs[0]} on {theirs[1]}; "
             f"this is {wanted[0]} on {wanted[1]}"
         )
+    binarizer = result["recipe"]["binarizer"]
+    if binarizer != work.job.recipe.binarizer:
+        raise ValueError(
+            f"the supernet in {home} learnt with the binarizer {binarizer!r}; recipe "
+            f"{work.job.recipe.name} is with {work.job.recipe.binarizer!r}"
+        )
+    ours, seen = work.job.data.digest, result["data"]["digest"]
+    if seen != ours:
+        raise ValueError(
+            f"the supernet in {home} learnt from {result['data']['name']} ({seen}); this is "
+            f"{work.job.data.name} ({ours}): what it is judged by may be what it has seen"
+        )
+    return result
+
+
+def _found(work: Work, home: Path) -> str:
+    result = fits(work)
     took = f", {spoken(result['seconds'])} of training" if "seconds" in result else ""
     return f"{home}{took}"

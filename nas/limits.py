@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
+from nas.latency import Latency
 from nas.objectives import Candidate, exceeded, values
-from nas.profiling import latency_of
 from nas.work import Work
 from search_spaces.cost import cost
 from search_spaces.extremes import extremes
@@ -14,12 +14,19 @@ from search_spaces.uniform import uniform
 DRAWN = 300
 
 
-def possible(work: Work) -> None:
-    """An error unless one of the smallest, the uniform and some random architectures keeps all."""
-    limits = work.asked.limits
+def possible(work: Work, latency: Latency | None) -> None:
+    """An error unless one of the smallest, the uniform and some random architectures keeps all.
+
+    Before op times are known, the limit on time is left out.
+    """
+    limits = {
+        name: limit
+        for name, limit in work.asked.limits.items()
+        if latency is not None or name != "latency_ms"
+    }
     if not limits:
         return
-    latency, rng = latency_of(work), Random(0)
+    rng = Random(0)
     archs = dict.fromkeys([extremes(work.space).smallest])
     archs |= dict.fromkeys(work.space.decode(genome) for genome in uniform(work.space))
     archs |= dict.fromkeys(work.space.decode(work.space.sample(rng)) for _ in range(DRAWN))
@@ -31,7 +38,7 @@ def possible(work: Work) -> None:
             plan=planned,
             cost=cost(planned),
             error=0.0,
-            latency_ms=latency.predict_ns(planned) / 1e6,
+            latency_ms=0.0 if latency is None else latency.predict_ns(planned) / 1e6,
         )
         found = values(candidate, ())
         if all(share <= 0 for share in exceeded(found, limits).values()):

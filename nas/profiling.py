@@ -8,21 +8,25 @@ from kernels import profile
 from kernels.ops import Op
 from kernels.profile import Asked, Profile
 from nas.latency import Latency, Sample, fit
-from nas.run import read_json
+from nas.run import Run
 from nas.whole import engine_of, timed, turns
 from nas.work import Work
 from search_spaces.emitted import emitted
 from search_spaces.plan import Plan
 
-FITTED = 12  # random architectures measured whole, besides the known ones
+FITTED = 16  # random architectures that are measured whole, none of them a known one
 PART, PART_OF = "profile.part.json", "profile.part.groups.json"
 
 
 def latency_of(work: Work) -> Latency:
     """What the phase left."""
-    found = work.run.get("latency.json")
+    return read_latency(work.run)
+
+
+def read_latency(run: Run) -> Latency:
+    found = run.get("latency.json")
     numbers = {name: found[name] for name in ("overhead_ns", "node_ns", "factor")}
-    return Latency(profile.load(work.run.home / "profile.json"), **numbers)
+    return Latency(profile.load(run.home / "profile.json"), **numbers)
 
 
 def measured_here(work: Work) -> bool:
@@ -66,7 +70,7 @@ def _measured(work: Work, wanted: list[Op]) -> Profile:
         before = profile.load(home / PART)
         if before.same_place(found):
             found, done = before, work.run.get(PART_OF)
-    total = profile.groups(len(wanted)) + turns(FITTED + len(work.known))
+    total = profile.groups(len(wanted)) + turns(FITTED)
     with work.screen.bar("profile") as bar:
         for entries in profile.measure(wanted, how, done):
             found, done = found.with_entries(entries), done + 1
@@ -79,7 +83,7 @@ def _measured(work: Work, wanted: list[Op]) -> Profile:
 
 def _fitted(work: Work, found: Profile) -> tuple[Latency, int]:
     """What lies between ops, from programs measured whole."""
-    plans = [*work.known.values(), *_drawn(work)]
+    plans = _drawn(work)
     engines = {n: engine_of(planned, _how(work)) for n, planned in enumerate(plans)}
     with work.screen.bar("profile") as bar:
         for done, times in enumerate(timed(engines), 1):  # noqa: B007
@@ -89,13 +93,19 @@ def _fitted(work: Work, found: Profile) -> tuple[Latency, int]:
 
 
 def _drawn(work: Work) -> list[Plan]:
-    rng = Random(0)
-    archs = {work.space.decode(work.space.sample(rng)) for _ in range(FITTED)}
-    return [work.plan(arch) for arch in sorted(archs, key=lambda arch: arch.key)]
+    """Nothing that will be looked at is among them, unless it is drawn by chance, or the space is
+    so small that it has little else."""
+    rng, known = Random("whole programs"), {*work.known_archs.values()}
+    drawn = [work.space.decode(work.space.sample(rng)) for _ in range(50 * FITTED)]
+    others = [arch for arch in dict.fromkeys(drawn) if arch not in known]
+    return [work.plan(arch) for arch in (others if len(others) > 3 else drawn)[:FITTED]]
 
 
-def _from_file(work: Work) -> str:
-    """A profile of another machine says nothing of what lies between ops, unless a run has it."""
+def given(work: Work) -> tuple[Latency, int]:
+    """From a file, and on how many programs it was fitted; an error where ops are missing.
+
+    A profile of another machine says nothing of what lies between ops, unless a run has it.
+    """
     path = work.asked.profile
     assert path is not None
     found = profile.load(path)
@@ -110,13 +120,18 @@ def _from_file(work: Work) -> str:
             f"`python -m search_spaces ops {work.asked.space} --backbone {work.backbone}` lists "
             "them, and `python -m kernels profile` measures what a profile lacks"
         )
-    profile.save(found, work.run.home / "profile.json")
-    beside = path.parent / "latency.json"
-    if beside.exists() and path.name == "profile.json":
-        work.run.put("latency.json", read_json(beside))
-    else:
-        _keep(work, Latency(found), 0)
-    return f"{len(found.entries)} ops of {found.machine['cpu']}, from {path}"
+    run = Run(path.parent)
+    if path.name == "profile.json" and run.has("latency.json"):
+        return read_latency(run), int(run.get("latency.json")["fitted_on"])
+    return Latency(found), 0
+
+
+def _from_file(work: Work) -> str:
+    latency, count = given(work)
+    profile.save(latency.profile, work.run.home / "profile.json")
+    _keep(work, latency, count)
+    found = latency.profile
+    return f"{len(found.entries)} ops of {found.machine['cpu']}, from {work.asked.profile}"
 
 
 def _keep(work: Work, latency: Latency, count: int) -> None:

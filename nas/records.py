@@ -14,7 +14,11 @@ class Records:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._by_key = {trial.asked.key: trial for trial in _read(path)}
+        data = path.read_bytes() if path.exists() else b""
+        whole = data.rfind(b"\n") + 1
+        if whole < len(data):
+            os.truncate(path, whole)
+        self._by_key = {trial.asked.key: trial for trial in read(path)}
 
     def __len__(self) -> int:
         return len(self._by_key)
@@ -38,15 +42,11 @@ class Records:
         return self._by_key
 
 
-def _read(path: Path) -> list[Trial]:
-    if not path.exists():
-        return []
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        os.truncate(path, whole)
+def read(path: Path) -> list[Trial]:
+    """What is whole of it; another process may be about to end the last line."""
     found = []
-    for n, line in enumerate(data[:whole].splitlines(), 1):
+    *lines, _ = path.read_bytes().split(b"\n") if path.exists() else [b""]
+    for n, line in enumerate(lines, 1):
         try:
             found.append(from_json(line.decode()))
         except (ValueError, KeyError, TypeError) as error:

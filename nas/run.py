@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from kernels import files, machine
-from nas.settings import Settings, differences, settings, to_data
+from nas.settings import Settings, differences, from_data, to_data
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -45,7 +45,7 @@ class Run:
 
     @property
     def asked(self) -> Settings:
-        return settings({k: v for k, v in self.about["asked"].items() if v is not None})
+        return from_data(self.about["asked"])
 
     @property
     def front(self) -> DataFrame:
@@ -63,7 +63,10 @@ class Run:
     def table(self, name: str) -> DataFrame:
         import pandas
 
-        return pandas.read_csv(self.home / name, keep_default_na=True)
+        try:
+            return pandas.read_csv(self.home / name)
+        except pandas.errors.EmptyDataError:  # no rows, so nobody knew of columns
+            return pandas.DataFrame()
 
     def put(self, name: str, data: Any) -> None:
         files.replace(self.home / name, json.dumps(data, indent=1, default=str) + "\n")
@@ -124,14 +127,17 @@ def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
                 "options go on with it; another --run begins anew"
             )
     elif run.home.exists() and any(run.home.iterdir()):
-        left = {file.name for file in run.home.iterdir()}
-        if left != {"run.lock"}:
+        # A process that was killed at once leaves these.
+        left = [file.name for file in run.home.iterdir() if not file.name.startswith(".run.json.")]
+        if left not in ([], ["run.lock"]):
             raise ValueError(f"{run.home} is there, is not empty and is no run; name another --run")
     run.home.mkdir(parents=True, exist_ok=True)
     with (run.home / "run.lock").open("a") as lock:
         _alone(lock, run.home)
         if not run.has("run.json"):
-            run.put("run.json", {"format": FORMAT, **_begun(), "asked": to_data(asked), **facts})
+            batch = asked.told_together  # as long as the run lives, however many trials it gets
+            about = {"format": FORMAT, **_begun(), "asked": to_data(asked), "batch": batch, **facts}
+            run.put("run.json", about)
         elif (before := run.about)["asked"]["trials"] < asked.trials:
             run.put("run.json", {**before, "asked": {**before["asked"], "trials": asked.trials}})
         yield run

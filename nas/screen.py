@@ -63,8 +63,10 @@ class Screen:
 
     def table(self, table: Table) -> None:
         """As wide as it is, where the output is no screen."""
-        width = None if self.console.is_terminal else 200
-        self.console.print(table, width=width)
+        console = self.console
+        if not console.is_terminal:
+            console = Console(stderr=True, highlight=False, quiet=console.quiet, width=200)
+        console.print(table)
 
 
 def spoken(seconds: float) -> str:

@@ -31,6 +31,7 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
 
 def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
     from nas.run import opened
+    from nas.sound import sound
     from nas.work import Work, facts, space_for, training
     from trainers.stop import asked_to_stop
 
@@ -39,21 +40,24 @@ def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
     job = training(asked, seed, home).job()
     space = space_for(asked.space, asked.backbone or asked.usual.backbone, job)
     _room(asked.home)
-    with (
-        asked_to_stop() as stopped,
-        opened(asked, facts(job, space)) as run,
-        _logged(run.home / "log.txt", verbose=asked.verbose),
-    ):
-        work = Work(run, asked, job, space, seed, screen, stopped)
-        if plan or asked.until == "plan":
+    with asked_to_stop() as stopped:
+        work = Work(Run(asked.home), asked, job, space, seed, screen, stopped)
+        if not work.run.has("run.json"):
+            sound(work)
+        with opened(asked, facts(job, space)), _logged(work.run, verbose=asked.verbose):
+            _phases(work, plan=plan)
+        return work.run
+
+
+def _phases(work: Work, *, plan: bool) -> None:
+    if plan or work.asked.until == "plan":
+        _planned(work)
+        return
+    for name in PHASES[1 : PHASES.index(work.asked.until) + 1]:
+        if name == "profile" and not work.run.phase("plan")["done"]:
             _planned(work)
-            return run
-        for name in PHASES[1 : PHASES.index(asked.until) + 1]:
-            if name == "profile" and not run.phase("plan")["done"]:
-                _planned(work)
-            _phase(work, name)
-            work.check()
-        return run
+        _phase(work, name)
+        work.check()
 
 
 def _seed(asked: Settings) -> int:
@@ -69,13 +73,13 @@ def _planned(work: Work) -> None:
     with work.run.clocked("plan"), work.screen.bar("plan") as bar:
         bar.at(0, 1, "trying a few ops, steps and candidates")
         estimate = planning(work)
+        free = shutil.disk_usage(work.run.home).free
+        if free < estimate.disk:
+            raise OSError(
+                f"{work.run.home} has {free:,} bytes left; about {estimate.disk:,.0f} are needed"
+            )
     for line in described(work, estimate):
         work.screen.console.print(line, markup=False, soft_wrap=True)
-    free = shutil.disk_usage(work.run.home).free
-    if free < estimate.disk:
-        raise OSError(
-            f"{work.run.home} has {free:,} bytes left; about {estimate.disk:,.0f} are needed"
-        )
 
 
 def _phase(work: Work, name: str) -> None:
@@ -97,15 +101,16 @@ def _profile(work: Work) -> str:
 
 def _supernet(work: Work) -> str:
     from nas.learning import learning
+    from nas.limits import possible
+    from nas.profiling import latency_of
 
+    possible(work, latency_of(work))
     return learning(work)
 
 
 def _explore(work: Work) -> str:
     from nas.exploring import exploring
-    from nas.limits import possible
 
-    possible(work)
     return exploring(work)
 
 
@@ -126,10 +131,12 @@ def _measure(work: Work) -> str:
 
 
 def _report(work: Work) -> str:
+    from nas.report import report
     from nas.showing import front_table
 
     work.screen.table(front_table(work.run))
-    return f"{work.run.home}/front.csv (* with the supernet's weights, on the selection split)"
+    work.screen.say("", "* with the supernet's weights, on images held out of the training split")
+    return f"{report([work.run.home])}"
 
 
 _DO: dict[str, Callable[[Work], str]] = {
@@ -149,9 +156,9 @@ def _room(home: Path) -> None:
 
 
 @contextmanager
-def _logged(path: Path, *, verbose: bool) -> Iterator[None]:
+def _logged(run: Run, *, verbose: bool) -> Iterator[None]:
     """Everything that libraries say, into the run's log; on the screen only if asked."""
-    handler = logging.FileHandler(path, delay=True)
+    handler = logging.FileHandler(run.home / "log.txt", delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     root, before = logging.getLogger(), logging.getLogger().level
     root.addHandler(handler)

@@ -46,11 +46,15 @@ class StudySearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if self._stopped() or self.failure is not None:
             return Searcher.FINISHED
-        while not self._queue:
-            if self._running:
-                return None  # the rest of the batch is on its way
-            if not self._next():
-                return Searcher.FINISHED
+        try:
+            while not self._queue:
+                if self._running:
+                    return None  # the rest of the batch is on its way
+                if not self._next():
+                    return Searcher.FINISHED
+        except Exception as failure:
+            self.failure = failure
+            return Searcher.FINISHED
         asked = self._queue.pop(0)
         self._running[trial_id] = asked
         return {"asked": asdict(asked)}
@@ -81,13 +85,16 @@ class StudySearcher(Searcher):
         if asked is None:
             return
         try:
+            if result is not None and "broken" in result:
+                raise ValueError(f"the processes that score cannot begin: {result['broken']}")
             self._completed(asked, None if error or result is None else result["scored"])
         except Exception as failure:
             self.failure = failure
 
     def _completed(self, asked: Asked, found: str | None) -> None:
         scored = Scored(values={}, note=GAVE_UP) if found is None else Scored(**json.loads(found))
-        self._records.add(asked, checked(scored, self._study.plan.columns))
+        plan = self._study.plan
+        self._records.add(asked, checked(scored, (*plan.columns, *plan.limits)))
         scored_of_batch = sum(self._records.find(a.key) is not None for a in self._batch)
         self._progress(self._study, scored_of_batch)
         if not self._queue and not self._running:

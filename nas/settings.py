@@ -147,12 +147,17 @@ class Settings:
         return self.workers or len(os.sched_getaffinity(0))
 
 
+def _listed(text: Any) -> tuple[str, ...]:
+    parts = text.split(",") if isinstance(text, str) else text
+    return tuple(str(part).strip() for part in parts)
+
+
 # How options are read that are not simply text or numbers.
 READ: dict[str, Callable[[Any], Any]] = {
     "max_latency": lambda text: amount(text, TIMES),
     "max_size": lambda text: amount(text, BYTES),
     "max_memory": lambda text: amount(text, BYTES),
-    "objectives": lambda text: tuple(text.split(",")) if isinstance(text, str) else tuple(text),
+    "objectives": lambda text: _listed(text),
     "data_dir": Path,
     "run": Path,
     "profile": Path,
@@ -202,7 +207,7 @@ def from_toml(path: Path) -> dict[str, Any]:
     """Options by name; tables only group them."""
     try:
         content = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # no TOML, or no text
         raise ValueError(f"{path}: {error}") from error
     flat: dict[str, Any] = {}
     for name, value in content.items():
@@ -216,6 +221,17 @@ def to_data(asked: Settings) -> dict[str, Any]:
         name: str(value) if isinstance(value, Path) else value
         for name, value in asdict(asked).items()
     }
+
+
+def from_data(data: Mapping[str, Any]) -> Settings:
+    """From what run.json keeps, where amounts are numbers."""
+    wanted: dict[str, Any] = {}
+    for name, value in data.items():
+        if name not in KINDS:
+            raise unknown("option", name, KINDS)
+        kind = next((kind for kind in (Path, tuple) if kind in KINDS[name]), None)
+        wanted[name] = value if kind is None or value is None else kind(value)
+    return Settings(**wanted)
 
 
 def differences(before: Mapping[str, Any], now: Settings) -> list[str]:

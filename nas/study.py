@@ -189,8 +189,8 @@ class Study:
         told = [t for t in trials if t.asked.key in self._numbers]
         if len(told) != self.candidates:
             raise ValueError(
-                f"{self._journal.path} has {self.candidates} architectures, of which {len(told)} have "
-                "a score in scores.jsonl; delete the journal: the same candidates are asked "
+                f"{self._journal.path} has {self.candidates} architectures, of which {len(told)} "
+                "have a score in scores.jsonl; delete the journal: the same candidates are asked "
                 "again, and none of those that have a score is scored again"
             )
         self.trials = sorted(told, key=lambda trial: trial.asked.number)

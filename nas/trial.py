@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -66,14 +66,15 @@ def checked(scored: Scored, columns: Sequence[str]) -> Scored:
         return scored
     for name in columns:
         if not math.isfinite(scored.values.get(name, math.nan)):
-            return Scored(values={}, note=f"{name} is {scored.values.get(name)}")
+            return replace(scored, values={}, note=f"{name} is {scored.values.get(name)}")
     return scored
 
 
 def front(
     trials: Iterable[Trial], columns: Sequence[str], limits: Mapping[str, float]
 ) -> list[Trial]:
-    """Those that no other is better than in one column and as good as in all; fastest first.
+    """Those that no other is better than in one column and as good as in all; in order of the last
+    column, which usually is time.
 
     Of several that are equal in every column, the first that was found.
     """

@@ -12,7 +12,7 @@ COUNTS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 def amount(text: str | float, units: dict[str, float]) -> float:
     """In the unit that counts 1; a bare number is in that unit only where it has no name."""
-    written = f"{text:g}" if isinstance(text, int | float) else text.strip()
+    written = str(text).strip()
     found = re.fullmatch(r"([0-9.eE+-]+)\s*([A-Za-z]*)", written)
     names = ", ".join(name or "none" for name in units)
     if found is None or found[2] not in units:

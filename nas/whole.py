@@ -8,11 +8,10 @@ from random import Random
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kernels import choice, gate, profile, timing
 from kernels.case import program
-from kernels.engine import Engine
+from kernels.engine import Engine, Images
 from kernels.profile import Asked
 from kernels.timing import Timing
 from search_spaces.plan import Plan
@@ -46,10 +45,12 @@ def turns(programs: int) -> int:
     return profile.PASSES * -(-programs // GROUP)
 
 
-def image(engine: Engine) -> NDArray[np.float32]:
-    """One, of random numbers."""
+def image(engine: Engine) -> Images:
+    """One, of random numbers, or of pixels where the program takes nothing else."""
     shape = engine.program.image
     form = (1, shape.height, shape.width, shape.channels)
+    if engine.program.pixels:
+        return np.random.default_rng(0).integers(0, 256, form, np.uint8)
     return np.random.default_rng(0).standard_normal(form, np.float32)
 
 

@@ -18,11 +18,13 @@ from trainers.train import Precision
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """`threads` of the CPU: None leaves it to torch. `held_out`: the share of the training images
-    that is not learnt from, to choose by."""
+    that is not learnt from, to choose by; with 0 all are. `split`: which they are, where it is not
+    the seed that says it."""
 
     data: str
     data_dir: Path | None = None
     held_out: float = 0.1
+    split: int | None = None
     recipe: str
     epochs: float | None = None
     seed: int = 0
@@ -39,7 +41,8 @@ class Asked:
         if self.epochs is not None:
             recipe = recipe.shortened(epochs=self.epochs)
         precision, where = Precision(self.precision), device(self.device)
-        data = load(self.data, self.data_dir, seed=self.seed, held_out=self.held_out)
+        split = self.seed if self.split is None else self.split
+        data = load(self.data, self.data_dir, seed=split, held_out=self.held_out)
         return Job(
             data=data,
             recipe=recipe,

@@ -36,6 +36,7 @@ from trainers.train import Precision, Progress, train
 
 Scores = dict[str, Any]
 CPU = torch.device("cpu")
+TRAINING = "training.json"  # where result.json is for people: how a pick of a run was trained
 CALIBRATED_ON = 2_000  # training images, unless there are fewer
 
 
@@ -118,11 +119,13 @@ def recalibrated(net: Network, job: Job) -> Network:
     return calibrate(net, (part.to(job.device) for part in parts))
 
 
-def kept(home: Path, arch: Arch, net: Network, job: Job, scores: Scores) -> None:
-    """The network with what is needed to have it again, and what it scored."""
+def kept(
+    home: Path, arch: Arch, net: Network, job: Job, scores: Scores, file: str = "result.json"
+) -> None:
+    """The network with what is needed to have it again, and what it scored, both in `file`."""
     result = {"arch": to_text(arch), "key": arch.key, **said(job), **scores}
     save_weights(home / "model.safetensors", net, {"arch": to_text(arch)})
-    put(home / "result.json", result)
+    put(home / file, result)
 
 
 def kept_supernet(home: Path, net: Supernet, drawn: Drawn, job: Job, scores: Scores) -> None:
@@ -178,8 +181,8 @@ class Trained:
 
 
 def trained(home: Path) -> Trained:
-    """What `kept` kept."""
-    file = home / "result.json"
+    """What `kept` kept, or a pick of a run."""
+    file = home / TRAINING if (home / TRAINING).exists() else home / "result.json"
     try:
         result = json.loads(file.read_text())
         arch, data = parse(result["arch"]), result["data"]
@@ -198,7 +201,13 @@ def trained(home: Path) -> Trained:
 def teacher_of(home: Path, job: Job) -> Network:
     """Trained on the very images that a student may see, and none of those it is chosen by."""
     found = trained(home)
-    if (theirs := found.result["data"]["digest"]) != job.data.digest:
+    theirs = found.result["data"]["digest"]
+    if theirs != job.data.digest and not len(job.data.selection):
+        raise ValueError(
+            f"the teacher in {home} learnt from {found.data} ({theirs}); this is all there is to "
+            f"learn from in {job.data.name} ({job.data.digest}): retrain a teacher the same way"
+        )
+    if theirs != job.data.digest:
         raise ValueError(
             f"the teacher in {home} learnt from {found.data} ({theirs}), split with seed "
             f"{found.result['seed']}; this is {job.data.name} ({job.data.digest}), split with "

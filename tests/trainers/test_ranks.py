@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kernels import gate
 from trainers import checkpoint, ranks
 from trainers.data.images import Whole
 from trainers.mode import Mode
@@ -143,6 +145,28 @@ def an_uneven_batch(folder: Path) -> None:
     ranks.rows(13)
 
 
+def what_any_of_them_says(folder: Path) -> None:
+    me = ranks.rank()
+    answers = [ranks.any_of(mine) for mine in (False, me == 0, me == 1, True)]
+    assert answers == [False, True, True, True]
+
+
+def a_step_while_another_process_measures(folder: Path) -> None:
+    """It is the first rank that waits for whoever measures, and the second for the first."""
+    os.environ["BNN_GATE"] = str(folder / "locks")
+    if ranks.rank() == 0 and os.fork() == 0:
+        with gate.alone():
+            (folder / "measures").touch()
+            time.sleep(0.5)
+            (folder / "measured").write_text(repr(time.monotonic()))
+        os._exit(0)
+    while not (folder / "measures").exists():
+        time.sleep(0.01)
+    with ranks.working():
+        began = time.monotonic()
+    assert began > float((folder / "measured").read_text())
+
+
 SCENARIOS = {
     function.__name__: function
     for function in (
@@ -154,6 +178,8 @@ SCENARIOS = {
         other_weights,
         another_seed,
         an_uneven_batch,
+        what_any_of_them_says,
+        a_step_while_another_process_measures,
     )
 }
 
@@ -304,6 +330,15 @@ def test_ranks_that_begin_differently_are_an_error(folder: Path, what: str) -> N
 def test_a_batch_that_cannot_be_shared_evenly_is_an_error(folder: Path) -> None:
     wanted = "ValueError: a batch of 13 cannot be shared evenly by 2 processes"
     assert said(folder / "an_uneven_batch") == [wanted, wanted]
+
+
+def test_what_any_rank_says_all_of_them_hear(folder: Path) -> None:
+    assert said(folder / "what_any_of_them_says") == ["done", "done"]
+    assert [ranks.any_of(mine) for mine in (True, False)] == [True, False]  # alone
+
+
+def test_a_step_begins_on_no_rank_while_another_process_measures(folder: Path) -> None:
+    assert said(folder / "a_step_while_another_process_measures") == ["done", "done"]
 
 
 def test_alone_all_rows_are_mine_and_gradients_stay() -> None:

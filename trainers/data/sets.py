@@ -21,7 +21,7 @@ from trainers.data.digits import read_digits
 from trainers.data.folder import read_folder
 from trainers.data.idx import read_mnist_like
 from trainers.data.images import Images, Part, PartName, Reader, Subset, digest
-from trainers.data.splits import drawn, given
+from trainers.data.splits import drawn, given, whole
 
 STATISTICS_BYTES = 256 * 2**20  # pixels that mean and deviation are taken from, at most
 AT_ONCE_BYTES = 16 * 2**20
@@ -111,10 +111,13 @@ def load(name: str, folder: Path | None = None, *, seed: int = 0, held_out: floa
     """What is there to train with, a share of each class held out. No test file is opened.
 
     A data set that says itself what to hold out is followed; seed and share then change nothing.
+    But where the share is 0, all is there to train with and the selection split is empty.
     """
     part = _read(name, folder, "train")
     labels = part.images.labels
-    if part.selection is None:
+    if held_out == 0:
+        train, selection = whole(labels, part.classes)
+    elif part.selection is None:
         train, selection = drawn(labels, part.classes, held_out, seed)
     else:
         train, selection = given(labels, part.classes, part.selection)

@@ -49,6 +49,14 @@ def given(labels: Labels, classes: Sequence[str], selection: Indices) -> tuple[I
     return np.flatnonzero(~out), np.flatnonzero(out)
 
 
+def whole(labels: Labels, classes: Sequence[str]) -> tuple[Indices, Indices]:
+    """All of them to train on, and none held out: nothing is left to choose."""
+    missing = sorted(set(range(len(classes))) - set(labels.tolist()))
+    if missing:
+        raise ValueError(f"class {classes[missing[0]]!r} has no image to train on")
+    return np.arange(len(labels)), np.arange(0)
+
+
 def every_fifth(labels: Labels) -> Indices:
     """The last of every five images of a class: a test part that is the same for everyone."""
     places = np.empty(len(labels), np.int64)

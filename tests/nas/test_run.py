@@ -1,0 +1,159 @@
+"""A run's folder: one process at a time, and only what it was begun with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas.run import FORMAT, Run, opened
+from nas.settings import Settings
+from nas.showing import front_table
+
+FACTS: dict[str, Any] = {"metric": "accuracy"}
+
+
+def asked(home: Path, **more: Any) -> Settings:
+    return Settings(run=home, **more)
+
+
+def test_a_new_run_says_what_was_asked_and_where(tmp_path: Path) -> None:
+    now = asked(tmp_path / "runs" / "r", max_latency=2.0, data_dir=Path("data"), trials=6)
+    with opened(now, FACTS) as run:
+        assert run.asked == now
+        about = run.about
+    assert about["format"] == FORMAT
+    assert about["metric"] == "accuracy"
+    assert about["batch"] == 6
+    assert {"made", "command", "machine", "versions", "commit"} <= about.keys()
+    assert {"binary-nas", "torch", "ray", "optuna"} <= about["versions"].keys()
+    assert about["machine"]["name"]
+    assert not [*run.home.glob(".*")]
+
+
+def test_another_process_is_refused_while_one_works_on_it(tmp_path: Path) -> None:
+    other = (
+        "import sys; from pathlib import Path; from nas.run import opened\n"
+        "from nas.settings import Settings\n"
+        "with opened(Settings(run=Path(sys.argv[1])), {}): print('in')\n"
+    )
+
+    def tried() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", other, str(tmp_path / "r")]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    with opened(asked(tmp_path / "r"), FACTS) as run:
+        assert "r is being worked on by another process" in tried().stderr
+        with (
+            pytest.raises(ValueError, match="worked on by another process"),
+            opened(asked(run.home), FACTS),
+        ):
+            pass
+    assert tried().stdout == "in\n"
+
+
+def test_the_same_options_go_on_and_others_are_an_error_that_lists_them(tmp_path: Path) -> None:
+    with opened(asked(tmp_path / "r", seed=1), FACTS) as run:
+        before = run.about
+    with opened(asked(tmp_path / "r", seed=1, workers=2, until="plan"), FACTS) as run:
+        assert run.about == before
+    with (
+        pytest.raises(ValueError, match=r"--seed was 1, is 2; --sampler was nsga2, is tpe\."),
+        opened(asked(tmp_path / "r", seed=2, sampler="tpe"), FACTS),
+    ):
+        pass
+    assert run.about == before
+
+
+def test_trials_may_be_raised_and_batches_stay_as_large_as_they_were(tmp_path: Path) -> None:
+    for trials, kept in ((6, 6), (40, 40), (10, 40)):
+        with opened(asked(tmp_path / "r", trials=trials), FACTS) as run:
+            assert run.asked.trials == kept
+            assert run.about["batch"] == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "wanted"),
+    [
+        ({"format": "binary-nas run 0"}, "is of another version: 'binary-nas run 0'"),
+        ({"format": "binary-nas run 2", "asked": {}}, "is of another version"),
+        ({"format": "something"}, "is no run"),
+        ({}, "is no run"),
+        ([], "is no run"),
+    ],
+)
+def test_a_run_of_another_version_is_left_as_it_is(
+    tmp_path: Path, content: object, wanted: str
+) -> None:
+    (tmp_path / "run.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=wanted), opened(asked(tmp_path), FACTS):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_a_torn_run_json_is_an_error_that_names_it(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"format": ')
+    with pytest.raises(ValueError, match=r"run\.json is damaged"), opened(asked(tmp_path), FACTS):
+        pass
+
+
+def test_a_folder_with_something_else_in_it_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("important")
+    with (
+        pytest.raises(ValueError, match="is not empty and is no run"),
+        opened(asked(tmp_path), FACTS),
+    ):
+        pass
+    assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("left", [["run.lock"], ["run.lock", ".run.json.x1y2.new"], []])
+def test_what_a_process_left_that_was_killed_at_once_is_begun_anew(
+    tmp_path: Path, left: list[str]
+) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    with opened(asked(tmp_path), FACTS) as run:
+        assert run.asked == asked(tmp_path)
+
+
+def test_seconds_of_a_phase_are_summed_over_calls(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    assert run.phase("explore") == {"phase": "explore", "seconds": 0.0, "done": False}
+    run.note_phase("profile", 2.0, done=True)
+    run.note_phase("explore", 1.5, done=False)
+    run.note_phase("explore", 2.25, done=True)
+    assert run.get("phases.json") == [
+        {"phase": "profile", "seconds": 2.0, "done": True},
+        {"phase": "explore", "seconds": 3.75, "done": True},
+    ]
+    with pytest.raises(RuntimeError, match="stop"), run.clocked("measure"):
+        raise RuntimeError("stop")
+    assert not run.phase("measure")["done"]
+    with run.clocked("measure"):
+        pass
+    assert run.phase("measure")["done"]
+
+
+def test_tables_come_back_and_one_without_rows_is_empty(tmp_path: Path) -> None:
+    run = Run(tmp_path)
+    run.put_rows("front.csv", [{"key": "a", "error": 0.5, "known": ""}])
+    assert run.front["error"].tolist() == [0.5]
+    run.put_rows("front.csv", [])
+    assert run.front.empty
+    assert len(run.front) == 0
+
+
+def test_where_nothing_kept_the_limits_the_known_ones_are_shown(tmp_path: Path) -> None:
+    with opened(asked(tmp_path / "r"), FACTS) as run:
+        run.put_rows("front.csv", [])
+        known = {"name": "real", "key": "k", "arch": "a", "error": None, "measured_ms": None}
+        sizes = {"latency_ms": 2.0, "size_bytes": 3000.0, "memory_bytes": 4000.0}
+        run.put_rows("known.csv", [{**known, **sizes}])
+        table = front_table(run)
+    assert table.row_count == 1
+    assert [*table.columns[-1].cells] == ["real"]

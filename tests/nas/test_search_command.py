@@ -1,0 +1,192 @@
+"""Bad input is one line and exit status 2, before anything is made."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kernels import profile
+from nas.search import main, search
+
+Said = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return tmp_path / "runs" / "r"
+
+
+@pytest.fixture
+def said(run: Path, capsys: pytest.CaptureFixture[str]) -> Said:
+    """What a command says that is refused; the folder of its run is as it was."""
+
+    def refused(*words: str | Path, where: Path = run) -> str:
+        before = sorted(where.rglob("*")) if where.exists() else None
+        # What is not refused shall end soon all the same.
+        status = main(["--run", str(where), "--until", "plan", *map(str, words)])
+        shown = capsys.readouterr()
+        assert status == 2, shown.err
+        assert shown.out == ""
+        (line,) = shown.err.splitlines()
+        assert line.startswith("nas.search: error: ")
+        assert (sorted(where.rglob("*")) if where.exists() else None) == before
+        return line.removeprefix("nas.search: error: ")
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("--space grupnet", "'grupnet' is not one of .*did you mean 'groupnet'"),
+        ("--space nowhere:space", "no module is called 'nowhere'"),
+        ("--data digts", "data set 'digts' is not one of .*did you mean 'digits'"),
+        ("--backbone resnet21", "'resnet21' is not one of"),
+        ("--backbone digits+wide", "wide"),
+        ("--recipe smok", "recipe 'smok' is not one of .*did you mean 'smoke'"),
+        ("--sampler nsga", "sampler 'nsga' is not one of"),
+        ("--until mesure", "did you mean 'measure'"),
+        ("--device tpu3", "no device 'tpu3' here"),
+        ("--precision half", "precision 'half' is not one of"),
+        ("--objectives latency,size", "error is one of the objectives"),
+        ("--objectives error,latancy", "did you mean 'latency'"),
+        ("--objectives error,json:nothing", "name 'nothing' is not one of"),
+        ("--objectives error,nowhere:f", "no module is called 'nowhere'"),
+        ("--max-latency 2", "a number and a unit"),
+        ("--max-latency 0ms", "above 0; got '0ms'"),
+        ("--max-size 0B", "above 0; got '0B'"),
+        ("--max-size 10B", "no architecture keeps these limits"),
+        ("--max-memory 10B", "no architecture keeps these limits"),
+        ("--held-out 1.5", "held-out is a share between 0 and 1; got 1.5"),
+        ("--held-out 0", "held-out is a share between 0 and 1; got 0"),
+        ("--trials 0", "trials is at least 1; got 0"),
+        ("--trials ten", "Invalid value for '--trials'"),
+        ("--trials", "--trials"),
+        ("--workers 0", "workers is at least 1"),
+        ("--trails 5", "No such option: --trails"),
+        ("something", "something"),
+        ("--epochs 0", "got .*0"),
+        ("--epochs -1", "-"),
+        ("--epochs nan", "nan"),
+        ("--epochs inf", "inf"),
+        ("--others -1", "0 or more"),
+        ("--widening 2", "a share of the training"),
+        ("--training-workers 3", "cannot be shared evenly by 3 processes"),
+        ("--profile nowhere.json", "nowhere.json"),
+        ("--supernet nowhere", "nowhere has no supernet"),
+        ("--warm-start nowhere", "nowhere"),
+        ("--config nowhere.toml", "nowhere.toml"),
+        ("--data fashion-mnist", "fashion-mnist"),
+        ("--data fashion-mnist --data-dir nowhere", "nowhere"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line_and_nothing_is_made(
+    said: Said, words: str, wanted: str
+) -> None:
+    assert re.search(wanted, said(*words.split()))
+
+
+def test_an_empty_or_broken_data_folder_is_said(said: Said, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    where = ["--data-dir", folder]
+    assert str(folder) in said("--data", "fashion-mnist", *where)
+    assert str(folder) in said("--data", "imagefolder:16", *where)
+    (folder / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0\0\0\x05no more")
+    (folder / "train-labels-idx1-ubyte").write_bytes(b"")
+    assert "train-" in said("--data", "fashion-mnist", *where)
+
+
+def test_a_profile_that_does_not_fit_is_said(said: Said, op_times: Path, tmp_path: Path) -> None:
+    lacking = tmp_path / "lacking.json"
+    content = json.loads(op_times.read_text())
+    content["entries"] = content["entries"][:-2]
+    lacking.write_text(json.dumps(content))
+    assert "lacks 2 ops of this search, the first of them" in said("--profile", lacking)
+    assert "is of 1 threads; got --threads 2" in said("--profile", op_times, "--threads", 2)
+    lacking.write_text(op_times.read_text()[:-9])
+    assert "lacking.json is no profile: it is not JSON" in said("--profile", lacking)
+    lacking.write_text("{}")
+    assert "lacking.json is no profile" in said("--profile", lacking)
+    assert str(tmp_path) in said("--profile", tmp_path)
+
+
+def test_a_limit_on_time_that_no_architecture_keeps_is_said(said: Said, op_times: Path) -> None:
+    line = said("--profile", op_times, "--max-latency", "1us", "--max-size", "1GB")
+    assert "no architecture keeps these limits" in line
+    found = re.search(r"latency_ms ([0-9.]+), 0.001 asked; size_bytes", line)
+    assert found is not None
+    fastest = min(entry.timing.median_ns for entry in profile.load(op_times).entries.values())
+    assert float(found[1]) > fastest / 1e6
+
+
+def test_a_supernet_that_does_not_fit_is_said(said: Said, tmp_path: Path) -> None:
+    home = tmp_path / "other"
+    home.mkdir()
+    (home / "model.safetensors").touch()
+    result = {
+        "space": "groupnet", "backbone": "digits+w0.5", "seed": 0,
+        "recipe": {"binarizer": "groupnet"}, "data": {"name": "digits", "digest": "1234"},
+    }  # fmt: skip
+    for change, wanted in (
+        ({}, "learnt from digits (1234)"),
+        ({"space": "abcnet"}, "is of abcnet on digits+w0.5"),
+        ({"backbone": "digits"}, "is of groupnet on digits; this is"),
+        ({"recipe": {"binarizer": "reactnet"}}, "learnt with the binarizer 'reactnet'"),
+    ):
+        (home / "result.json").write_text(json.dumps(result | change))
+        assert wanted in said("--supernet", home)
+    (home / "result.json").write_text('{"seed": ')
+    assert "result.json is damaged" in said("--supernet", home)
+
+
+def test_a_folder_that_is_no_run_or_of_another_version_is_left_alone(
+    said: Said, tmp_path: Path
+) -> None:
+    old, other, file = tmp_path / "old", tmp_path / "other", tmp_path / "file"
+    old.mkdir()
+    (old / "run.json").write_text('{"format": "binary-nas run 0", "asked": {}}')
+    assert "old is of another version: 'binary-nas run 0'" in said(where=old)
+    other.mkdir()
+    (other / "thesis.tex").touch()
+    assert "other is there, is not empty and is no run" in said(where=other)
+    file.touch()
+    assert "file is a file; --run is a folder" in said(where=file)
+    assert "file is a file; --run is a folder" in said(where=file / "below")
+
+
+def test_a_file_of_options_is_read_and_options_come_before_it(said: Said, tmp_path: Path) -> None:
+    file = tmp_path / "search.toml"
+    file.write_text('[explore]\nsampler = "nsga4"\n')
+    assert "sampler 'nsga4' is not one of" in said("--config", file)
+    file.write_text("trails = 5\n")
+    assert "search.toml and options: option 'trails'" in said("--config", file)
+    file.write_text("trials = 5\n")
+    assert "trials is at least 1; got 0" in said("--config", file, "--trials", 0)
+    file.write_text("trials = 0\n")
+    assert "sampler 'x' is not one of" in said("--config", file, "--trials", 5, "--sampler", "x")
+    file.write_text("trials = \n")
+    assert "search.toml" in said("--config", file)
+
+
+def test_help_groups_options_and_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for part in ("The run", "Profile", "Supernet", "Explore", "--max-latency", "Examples."):
+        assert part in shown
+
+
+def test_the_same_errors_from_python_and_exit_status_of_the_program(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="trials is at least 1; got 0"):
+        search(run=tmp_path / "r", trials=0)
+    program = [sys.executable, "-m", "nas.search", "--run", str(tmp_path / "r"), "--trials", "0"]
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "nas.search: error: trials is at least 1; got 0\n"
+    assert [*tmp_path.iterdir()] == []
