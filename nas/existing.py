@@ -1,0 +1,44 @@
+"""A run that is there, with all that its phases work with: to score as the search did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from nas.learning import seed_of
+from nas.run import Run
+from nas.screen import Screen
+from nas.settings import Settings
+from nas.work import Work, space_for, training
+from reports.run import read
+
+
+def asked_of(home: Path, **other: Any) -> Settings:
+    """What the search was asked; `other` than that where it is not None."""
+    read(home)  # says better than anyone why a folder is no run
+    asked = Run(home).asked
+    return replace(asked, **{name: value for name, value in other.items() if value is not None})
+
+
+def page_again(home: Path, screen: Screen) -> None:
+    """The report of the run, with what was added to it."""
+    if find_spec("nas.report") is not None:
+        from nas.report import report
+
+        screen.say("report", str(report([home])))
+
+
+def split_of(asked: Settings) -> int:
+    """The seed with which the images were split, and the supernet trained."""
+    return asked.seed if asked.supernet is None else seed_of(asked.supernet)
+
+
+def work_on(home: Path, asked: Settings, screen: Screen, stopped: Callable[[], bool]) -> Work:
+    """On one thread, as the processes that score: sums of another number round otherwise."""
+    seed = split_of(asked)
+    job = replace(training(asked, seed), threads=1).job()
+    space = space_for(asked.space, asked.backbone or asked.usual.backbone, job)
+    return Work(Run(home), asked, job, space, seed, screen, stopped)

@@ -1,0 +1,104 @@
+"""A sample is trained stand-alone, each once, and everything is held against that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from scipy.stats import kendalltau
+
+from nas import agreement
+from nas.fidelity import fidelity, main
+from nas.ranked import bases
+from reports.run import read
+from search_spaces.text import parse
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agreement, "RESAMPLES", 60)
+
+
+def test_a_sample_is_trained_and_ranked_and_gone_on_with(run_folder: Path) -> None:
+    given: dict[str, Any] = {"run": run_folder, "archs": 4, "epochs": 0.5, "workers": 1}
+    found = fidelity(**given)
+    assert json.loads((run_folder / "fidelity.json").read_text()) == found
+    assert read(run_folder).fidelity == found
+    archs = found["archs"]
+    assert len({one["key"] for one in archs}) == 4
+    alone = [one["standalone"] for one in archs]
+    assert [one["seeds"][0] for one in archs] == alone
+    assert all(len(one["seeds"]) == 2 for one in archs)
+    wanted = kendalltau([one["supernet"] for one in archs], alone).statistic
+    assert found["tau"] == pytest.approx(wanted)
+    assert found["tau_low"] <= found["tau"] <= found["tau_high"]
+    names = {one["name"]: one["tau"] for one in found["predictors"]}
+    assert set(names) == {"number of bases", "operations", "predicted time"}
+    times = [one["predicted_ms"] for one in archs]
+    assert times == sorted(times)
+    assert names["predicted time"] == pytest.approx(kendalltau(times, alone).statistic)
+    again = kendalltau(*zip(*(one["seeds"] for one in archs), strict=True)).statistic
+    assert found["ceiling"]["tau"] == pytest.approx(again)
+    assert found["images"] == 360, "of the selection split: the test split stays closed"
+    _each_is_kept_and_not_done_again(run_folder, given, found)
+
+
+def _each_is_kept_and_not_done_again(
+    run: Path, given: dict[str, Any], found: dict[str, Any]
+) -> None:
+    results = sorted(run.glob("fidelity/*/result.json"))
+    assert len(results) == 8
+    before = {path: path.stat().st_mtime_ns for path in results}
+    lost = results[3]
+    lost.unlink()
+    again = fidelity(**given)
+    after = {path: path.stat().st_mtime_ns for path in results}
+    assert [path for path in results if before[path] != after[path]] == [lost]
+    assert again["archs"] == found["archs"], "the same seed gives the same"
+    with pytest.raises(ValueError, match=r"epochs was 0\.5, is 0\.25\. To begin anew, delete"):
+        fidelity(**{**given, "epochs": 0.25})
+
+
+def test_what_the_search_scored_is_not_scored_again(run_folder: Path) -> None:
+    """A row is added for one of the sample: its score is the one that counts."""
+    given: dict[str, Any] = {"run": run_folder, "archs": 4, "epochs": 0.01, "seeds": 1}
+    given["workers"] = 1
+    before = {one["key"]: one for one in fidelity(**given)["archs"]}
+    chosen = [*before][2]
+    file = run_folder / "scores.jsonl"
+    row = json.loads(file.read_text().splitlines()[0])
+    row["asked"]["key"] = chosen
+    row["scored"]["values"]["error"] = 0.125
+    with file.open("a") as lines:
+        lines.write(json.dumps(row) + "\n")
+    found = fidelity(**given)
+    scores = {one["key"]: one["supernet"] for one in found["archs"]}
+    assert scores == {
+        key: 0.875 if key == chosen else one["supernet"] for key, one in before.items()
+    }
+    assert found["ceiling"] is None, "with one seed nobody can say"
+
+
+def test_bases_are_counted_block_by_block() -> None:
+    assert bases(parse("digits | 2x3 mean | 1x2 gate")) == 8
+    assert bases(parse("digits | 1x3x2 abc | 2x1 mean")) == 8
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("RUN --archs 3", "fewer than 4"),
+        ("RUN --seeds 0", "seeds is at least 1"),
+        ("RUN --recipe fastt", "did you mean 'fast'"),
+        ("nowhere", "there is no nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_a_line(
+    words: str, wanted: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(run_folder) if word == "RUN" else word for word in words.split()]) == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("nas.fidelity: error: ")
+    assert wanted in said
