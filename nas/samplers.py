@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import cache
 from random import Random
 
+from optuna import Study
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import (
     BaseSampler,
@@ -14,6 +17,8 @@ from optuna.samplers import (
     RandomSampler,
     TPESampler,
 )
+from optuna.samplers._ga import BaseGASampler
+from optuna.trial import FrozenTrial
 
 from search_spaces.space import Genome, Space
 
@@ -33,6 +38,31 @@ def _nsga3(batch: int, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return NSGAIIISampler(population_size=batch, seed=seed)
+
+
+def for_a_batch(sampler: BaseSampler, axes: dict[str, BaseDistribution]) -> BaseSampler:
+    """Proposes as it does, without going through all trials for each candidate.
+
+    Within a batch nothing is told, so which axes there are, which generation it is and who its
+    parents are does not change. `sampler` serves one batch.
+    """
+    sampler.infer_relative_search_space = lambda study, trial: axes  # type: ignore[method-assign]
+    if not isinstance(sampler, BaseGASampler):
+        return sampler
+    generation_of, parents_of = sampler.get_trial_generation, cache(sampler.get_parent_population)
+    found: list[int] = []
+
+    def generation(study: Study, trial: FrozenTrial) -> int:
+        if not found:
+            found.append(generation_of(study, trial))
+        study._storage.set_trial_system_attr(
+            trial._trial_id, sampler._get_generation_key(), found[0]
+        )
+        return found[0]
+
+    sampler.get_trial_generation = generation  # type: ignore[method-assign]
+    sampler.get_parent_population = parents_of  # type: ignore[method-assign]
+    return sampler
 
 
 def neighbour(space: Space, front: Sequence[Genome], rng: Random) -> Genome:

@@ -8,7 +8,8 @@ it is scored, in the order in which it was asked.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -22,13 +23,13 @@ from optuna.trial import TrialState
 
 from nas.journal import MARK, Journal
 from nas.objectives import column, exceeded
-from nas.samplers import SAMPLERS, neighbour
+from nas.samplers import SAMPLERS, for_a_batch, neighbour
 from nas.trial import Asked, Scored, Trial, front
 from search_spaces.space import Genome, Space
 from search_spaces.text import to_text
 from trainers.seeds import derived
 
-REPEATS = 8  # in a row that a sampler may propose before others propose at random
+REPEATS = 2  # in a row that a sampler may propose before others propose at random
 TRIES = 400  # at random, before a space counts as exhausted
 WORST = 1e9  # told of what a failed candidate has no value for
 
@@ -122,10 +123,7 @@ class Study:
         return [*new.values()]
 
     def _sampler(self, name: str, seed: int) -> BaseSampler:
-        """Told which axes there are: it would look for them in all trials, for each candidate."""
-        sampler = SAMPLERS[name](self.plan.batch, seed)
-        sampler.infer_relative_search_space = lambda study, trial: self._axes  # type: ignore[method-assign]
-        return sampler
+        return for_a_batch(SAMPLERS[name](self.plan.batch, seed), self._axes)
 
     def _local(self, rng: Random, stuck: bool) -> Genome | None:
         """A neighbour of the front, where the search is local and has one."""
@@ -141,7 +139,10 @@ class Study:
         if genome is not None:
             chosen = {a.name: _plain(a.choices[g]) for a, g in zip(axes, genome, strict=True)}
             self._study.enqueue_trial(chosen)
-        trial = self._study.ask(self._axes)
+            trial = self._study.ask(self._axes)
+        else:
+            with _nobody_waits(self._study):
+                trial = self._study.ask(self._axes)
         chosen = trial.params
         picked = [axis.choices.index(chosen[axis.name]) for axis in axes]
         arch = self.plan.space.decode(tuple(picked))
@@ -198,3 +199,13 @@ class Study:
 
 def _plain(choice: str | int) -> str | int:
     return str(choice) if isinstance(choice, str) else choice
+
+
+@contextmanager
+def _nobody_waits(study: optuna.Study) -> Iterator[None]:
+    """Optuna looks through all trials for one that waits, for each candidate. None does here."""
+    study._pop_waiting_trial_id = lambda: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        del study._pop_waiting_trial_id

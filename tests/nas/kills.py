@@ -21,7 +21,7 @@ from random import Random
 
 import pandas
 
-SMALL = ("--backbone", "digits+w0.5", "--epochs", "3", "--trials", "40", "--batch", "10")
+SMALL = ("--backbone", "digits+w0.25", "--epochs", "3", "--trials", "40", "--batch", "10")
 TIMES = ("seconds", "at_seconds")
 MEASURED = ("measured_ms", "spread_ms", "trusted", "on_measured")
 

@@ -114,7 +114,7 @@ def test_a_pick_of_a_run_is_exported_once_it_is_retrained(
     run_folder: Path, home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(run_folder), "--pick", "groupnet-k3", "--c", str(tmp_path / "c")]
-    key = find_arch("groupnet-k3", "digits+w0.5").key
+    key = find_arch("groupnet-k3", "digits+w0.25").key
     assert export_main(words) == 2
     said = capsys.readouterr().err
     assert f"`python -m nas.retrain {run_folder} --pick {key}` does it" in said

@@ -253,7 +253,7 @@ def test_ctrl_c_leaves_no_process_and_the_same_command_goes_on(
     tmp_path: Path, op_times: Path
 ) -> None:
     (tmp_path / "energies.py").write_text(ENERGY)
-    words = "--run r --backbone digits+w0.5 --epochs 1 --workers 1 --batch 5 --until explore"
+    words = "--run r --backbone digits+w0.25 --epochs 1 --workers 1 --batch 5 --until explore"
     program = [sys.executable, "-m", "nas.search", *words.split(), "--profile", str(op_times)]
     program += ["--objectives", "error,latency,energies:energy"]
     marked = {**os.environ, "MARKED_BY_TEST": str(tmp_path)}

@@ -80,7 +80,7 @@ def test_a_pick_is_trained_packed_and_judged(run_folder: Path) -> None:
 def test_what_a_pick_is_compared_with_goes_through_the_same_command(run_folder: Path) -> None:
     words = ["fastest", "groupnet-k1", "real", "bireal"]  # the fastest is K=1, or is not
     homes = retrain(run=run_folder, pick=words, epochs=0.5, workers=1)
-    keys = {find_arch(name, "digits+w0.5").key for name in words[1:]}
+    keys = {find_arch(name, "digits+w0.25").key for name in words[1:]}
     assert keys <= {home.name for home in homes}
     assert len(homes) == len({home.name for home in homes}) <= 4
     found = {result_of(home)["known"]: result_of(home) for home in homes}
@@ -96,7 +96,7 @@ def test_several_share_the_machine_and_one_that_fails_fails_alone(run_folder: Pa
     with pytest.raises(ValueError, match=r"has no weights for 'digits\+w0\.5 \| 3\*1x8 mean'"):
         retrain(run=run_folder, pick=names, **given)
     for name in names[1:]:
-        key = find_arch(name, "digits+w0.5").key
+        key = find_arch(name, "digits+w0.25").key
         home = run_folder / "picks" / key
         assert {file.name for file in home.iterdir()} == FILES
         found = result_of(home)

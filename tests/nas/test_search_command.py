@@ -131,12 +131,12 @@ def test_a_supernet_that_does_not_fit_is_said(said: Said, tmp_path: Path) -> Non
     home.mkdir()
     (home / "model.safetensors").touch()
     result = {
-        "space": "groupnet", "backbone": "digits+w0.5", "seed": 0,
+        "space": "groupnet", "backbone": "digits+w0.25", "seed": 0,
         "recipe": {"binarizer": "groupnet"}, "data": {"name": "digits", "digest": "1234"},
     }  # fmt: skip
     for change, wanted in (
         ({}, "learnt from digits (1234)"),
-        ({"space": "abcnet"}, "is of abcnet on digits+w0.5"),
+        ({"space": "abcnet"}, "is of abcnet on digits+w0.25"),
         ({"backbone": "digits"}, "is of groupnet on digits; this is"),
         ({"recipe": {"binarizer": "reactnet"}}, "learnt with the binarizer 'reactnet'"),
     ):
