@@ -19,16 +19,22 @@ MARK = "batches"  # the attribute of the study that ends each batch
 
 
 class Journal(BaseJournalBackend):
-    """What was appended since the last `flush` is in memory only."""
+    """What was appended since the last `flush` is in memory only; what was before it, on disk only.
+
+    One storage reads it, and never what it has read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._logs = repaired(path)
+        self._gone, self._logs = 0, repaired(path)  # lines that are on disk alone, and the others
         self._kept = len(self._logs)
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
         # Through JSON, as from a file: nobody shares what others may change.
-        return (json.loads(line) for line in self._logs[log_number_from:])
+        first = log_number_from - self._gone
+        if first < 0:
+            raise ValueError(f"{self.path} was read up to line {self._gone} already")
+        return (json.loads(line) for line in self._logs[first:])
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         self._logs += [json.dumps(log, separators=(",", ":")) for log in logs]
@@ -37,7 +43,8 @@ class Journal(BaseJournalBackend):
         """In one go. What a full disk leaves of it is cut off, here or when it is opened again."""
         text = "".join(line + "\n" for line in self._logs[self._kept :])
         append(self.path, text.encode())
-        self._kept = len(self._logs)
+        self._gone += len(self._logs)
+        self._logs, self._kept = [], 0
 
 
 def repaired(path: Path) -> list[str]:
