@@ -31,7 +31,7 @@ def exploring(work: Work) -> str:
     from nas.cluster import ray_cluster
     from nas.explore import Means, explore
 
-    asked, begun = work.asked, time.monotonic()
+    asked, rate = work.asked, 0.0
     study, records = opened(work)
     if study.candidates < asked.trials:
         scoring = Scoring(
@@ -43,12 +43,12 @@ def exploring(work: Work) -> str:
             tune_steps=asked.tune_steps,
         )
         gpus = 1 / asked.scoring if asked.device.startswith("cuda") else 0.0
-        before = len(records)
         with (
             work.screen.bar("explore") as bar,
             ray_cluster(asked.scoring, asked.address, asked.verbose) as scratch,
         ):
             bar.at(study.candidates, asked.trials, "starting")
+            told = _Told(work, records, bar)
             enough = explore(
                 study,
                 records,
@@ -56,17 +56,16 @@ def exploring(work: Work) -> str:
                 scoring,
                 arrays(home_of(work)),
                 Means(workers=asked.scoring, scratch=scratch, gpus=gpus),
-                _Told(work, records, bar),
+                told,
                 work.stopped,
             )
+            rate = told.rate
             _keep_logs(work.run, scratch)
-        tabled(work, records)
         if not enough:
+            tabled(work, records)
             work.check()
-        took = time.monotonic() - begun
-        logging.info("%d candidates scored in %.1f s", len(records) - before, took)
     tabled(work, records)
-    return _said(work, study, records)
+    return _said(work, study, records, rate)
 
 
 def opened(work: Work) -> tuple[Study, Records]:
@@ -121,16 +120,22 @@ class _Told:
     def __init__(self, work: Work, records: Records, bar: Bar) -> None:
         self._work, self._records, self._bar = work, records, bar
         self._written, self._front = time.monotonic(), ""
+        self._first: tuple[float, int] | None = None  # when, and how many were scored by then
+        self.rate = 0.0  # candidates in a second, since the processes stand
 
     def __call__(self, study: Study, scored: int) -> None:
         wanted = self._work.asked.trials
-        done = study.candidates + scored
+        done, now = study.candidates + scored, time.monotonic()
+        if self._first is None:
+            self._first = (now, done)
+        elif now > self._first[0]:
+            self.rate = (done - self._first[1]) / (now - self._first[0])
         if scored == 0:
             best = front_of(self._work, self._records)
             self._front = f", {len(best)} on the front"
         self._bar.at(done, wanted, f"{done:,} of {wanted:,} scored{self._front}")
-        if scored == 0 and time.monotonic() - self._written > TABLE_EVERY:
-            self._written = time.monotonic()
+        if scored == 0 and now - self._written > TABLE_EVERY:
+            self._written = now
             tabled(self._work, self._records)
 
 
@@ -169,7 +174,7 @@ def known_of(work: Work, records: Records) -> dict[str, Trial]:
     return {name: by_key[arch.key] for name, arch in work.known_archs.items() if arch.key in by_key}
 
 
-def _said(work: Work, study: Study, records: Records) -> str:
+def _said(work: Work, study: Study, records: Records, rate: float) -> str:
     failed = sum(trial.scored.failed for trial in records.trials)
     fit = sum(trial.status(work.asked.limits) == "ok" for trial in records.trials)
     every = [f"{study.candidates:,} architectures"]
@@ -182,6 +187,8 @@ def _said(work: Work, study: Study, records: Records) -> str:
     seconds = [t.scored.seconds for t in records.trials if not t.scored.failed]
     if seconds:
         every.append(f"{spoken(float(np.median(seconds)))} each")
+    if rate:
+        every.append(f"{rate:.1f} a second")
     return f"{', '.join(every)}; {len(front_of(work, records))} on the front"
 
 

@@ -13,30 +13,23 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import multiprocessing
 import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from kernels import machine, profile
-from kernels.progress import Progress
-from nas.latency import Latency
-from nas.run import Run
-from nas.trial import Asked, Scored, Trial
-from search_spaces.space import Space
+from kernels import machine
+from nas.sampler_bench import samplers
+from nas.trial import Asked, Scored
 from search_spaces.spaces import find_space
 
 SIZES = (100, 1000, 5000)
-POINTS = (50, 100, 200, 300, 500, 1000)  # evaluations at which searches are compared
 
 
 def overhead(args: argparse.Namespace) -> Iterator[str]:
@@ -117,126 +110,6 @@ def _megabytes() -> tuple[int, int]:
 
 def _resident(folder: Path) -> int:
     return int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") >> 20
-
-
-def samplers(args: argparse.Namespace) -> Iterator[str]:
-    from nas.study import Plan, Study
-    from nas.trial import front
-
-    run = Run(args.run)
-    scores = _Scores(run, args.workers, Path(args.scores))
-    histories: dict[str, list[list[Trial]]] = {name: [] for name in args.samplers}
-    bar = Progress(len(args.samplers) * args.seeds * args.trials, "candidates")
-    done = 0
-    for seed in range(args.seeds):
-        for name in args.samplers:
-            with tempfile.TemporaryDirectory() as folder:
-                plan = Plan(
-                    space=scores.space,
-                    objectives=("error", "latency"),
-                    limits={},
-                    sampler=name,
-                    batch=20,
-                    seed=seed,
-                )
-                study = Study(plan, Path(folder) / "study.journal")
-                while study.candidates < args.trials and (asked := study.ask()):
-                    study.tell(scores.of(asked))
-                    bar.at(done + study.candidates)
-                histories[name].append(study.trials)
-                done += args.trials
-    bar.end()
-    every = {t.asked.key: t for many in histories.values() for of in many for t in of}
-    columns = ("error", "latency_ms")
-    best = front(every.values(), columns, {})
-    yield (
-        f"{len(every):,} architectures scored in all, {len(best)} of them on the front; "
-        "hypervolume as a share of that front's, mean +- deviation over seeds"
-    )
-    volume = _volume([*every.values()])
-    for name, many in histories.items():
-        cells = []
-        for point in (p for p in POINTS if p <= args.trials):
-            shares = [volume(of[:point]) / volume(best) for of in many]
-            cells.append(f"{point}: {np.mean(shares):.1%} +- {np.std(shares, ddof=1):.1%}")
-        yield f"{name:8} {'  '.join(cells)}"
-
-
-def _volume(every: Sequence[Trial]) -> Callable[[Sequence[Trial]], float]:
-    """Of error and the logarithm of time, up to the worst that was seen of each."""
-    from moocore import hypervolume
-
-    def points(trials: Sequence[Trial]) -> NDArray[np.float64]:
-        values = [t.scored.values for t in trials]
-        return np.array([[v["error"], np.log(v["latency_ms"])] for v in values])
-
-    worst = points(every).max(axis=0)
-    return lambda trials: float(hypervolume(points(trials), ref=worst))
-
-
-class _Scores:
-    """Of candidates with one supernet, kept on disk: searches share them."""
-
-    def __init__(self, run: Run, workers: int, path: Path) -> None:
-        from nas.records import Records
-
-        self._records = Records(path)
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(workers, context, _prepare, (run,))
-        self.space = _space_of(run)
-
-    def of(self, asked: Sequence[Asked]) -> dict[str, Trial]:
-        new = [one for one in asked if self._records.find(one.key) is None]
-        for one, scored in zip(new, self._pool.map(_score, new), strict=True):
-            self._records.add(one, scored)
-        found = dict(self._records.by_key)
-        for one in asked:
-            found[one.key] = Trial(one, found[one.key].scored)
-        return found
-
-
-def _space_of(run: Run) -> Space:
-    from nas.work import space_for, training
-
-    asked = run.asked
-    job = training(asked, asked.seed).job()
-    return space_for(asked.space, asked.backbone or asked.usual.backbone, job)
-
-
-_scorer: Callable[[Asked], Scored] | None = None
-
-
-def _prepare(run: Run) -> None:
-    global _scorer
-    from dataclasses import replace
-
-    from nas.learning import seed_of
-    from nas.scoring import Scoring
-    from nas.work import training
-    from trainers.candidates import arrays
-
-    home, asked = run.home, run.asked
-    seed = asked.seed if asked.supernet is None else seed_of(asked.supernet)
-    weights = arrays(asked.supernet or home / "supernet")
-    _scorer = Scoring(
-        training=replace(training(asked, seed), threads=1),
-        space=asked.space,
-        backbone=asked.backbone or asked.usual.backbone,
-        latency=_latency(home),
-        objectives=("error", "latency"),
-        tune_steps=asked.tune_steps,
-    )(weights)
-
-
-def _latency(home: Path) -> Latency:
-    numbers = json.loads((home / "latency.json").read_text())
-    del numbers["fitted_on"]
-    return Latency(profile.load(home / "profile.json"), **numbers)
-
-
-def _score(asked: Asked) -> Scored:
-    assert _scorer is not None
-    return _scorer(asked)
 
 
 def beside(args: argparse.Namespace) -> Iterator[str]:
