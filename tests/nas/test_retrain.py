@@ -93,7 +93,7 @@ def test_what_a_pick_is_compared_with_goes_through_the_same_command(run_folder: 
 def test_several_share_the_machine_and_one_that_fails_fails_alone(run_folder: Path) -> None:
     given: dict[str, Any] = {"epochs": 0.5, "from_": "supernet", "workers": 2}
     names = ["groupnet-k8", "groupnet-k3", "groupnet-k1"]
-    with pytest.raises(ValueError, match=r"has no weights for 'digits\+w0\.5 \| 3\*1x8 mean'"):
+    with pytest.raises(ValueError, match=r"has no weights for 'digits\+w0\.25 \| 3\*1x8 mean'"):
         retrain(run=run_folder, pick=names, **given)
     for name in names[1:]:
         key = find_arch(name, "digits+w0.25").key

@@ -14,7 +14,7 @@ from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
 from search_spaces.group import Group, Link, abc, branches
 from search_spaces.plan import Source, Step
-from trainers import layers
+from trainers import fused, layers
 from trainers.binarizers import BINARIZERS
 from trainers.layers import Maps
 from trainers.mode import Mode
@@ -74,6 +74,7 @@ def calls(monkeypatch: pytest.MonkeyPatch, net: Network, mode: Mode) -> Iterator
     binary_conv = layers.binary_conv
     with monkeypatch.context() as patch, torch.no_grad():
         patch.setattr(layers, "binary_conv", seeing)
+        patch.setattr(fused, "serves", lambda x, mode: False)  # torch's way, step by step
         net(images(), mode)
     steps = [step for step in net.plan.steps if isinstance(step.op, BinaryConv)]
     for step, (x, weights) in zip(steps, seen, strict=True):
