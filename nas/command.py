@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from nas.settings import KINDS, READ, Settings, from_toml, settings
+from nas.terminal import called
 
 HELP = """Searches binary networks by accuracy and by the time they really take on this machine.
 
@@ -31,7 +31,6 @@ For another machine, whose ops were measured there with `python -m kernels profi
 
   python -m nas.search --data cifar10 --data-dir data --profile pi4.json"""
 
-STOPPED = 130  # the exit status after Ctrl-C
 PANELS = {
     "what": "What is searched",
     "run": "The run",
@@ -42,31 +41,7 @@ PANELS = {
 
 
 def run_command(argv: list[str] | None) -> int:
-    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.command(help=HELP, epilog=EPILOG)(_command())
-    try:
-        status = int(app(args=argv, prog_name="python -m nas.search", standalone_mode=False) or 0)
-    except typer.Exit as end:
-        status = end.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        status = STOPPED
-    except Exception as error:
-        return _said(error)
-    if status == STOPPED:  # which some versions of typer make of a KeyboardInterrupt
-        print("nas.search: stopped; the same command goes on from here", file=sys.stderr)
-    return status
-
-
-def _said(error: Exception) -> int:
-    """One line for what users can mend; the whole story for what is a defect of ours."""
-    usage = getattr(error, "format_message", None)
-    if usage is not None:  # an error of click, of which typer may have its own
-        print(f"nas.search: error: {usage()}", file=sys.stderr)
-        return 2
-    if isinstance(error, OSError | ValueError):
-        print(f"nas.search: error: {error}", file=sys.stderr)
-        return 2
-    raise error
+    return called("nas.search", _command(), argv, says=HELP, examples=EPILOG)
 
 
 def _command() -> Any:

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from nas.learning import seed_of
+from nas.learning import split_of
 from nas.run import Run
 from nas.screen import Screen
 from nas.settings import Settings
@@ -29,11 +29,6 @@ def page_again(home: Path, screen: Screen) -> None:
         from nas.report import report
 
         screen.say("report", str(report([home])))
-
-
-def split_of(asked: Settings) -> int:
-    """The seed with which the images were split, and the supernet trained."""
-    return asked.seed if asked.supernet is None else seed_of(asked.supernet)
 
 
 def work_on(home: Path, asked: Settings, screen: Screen, stopped: Callable[[], bool]) -> Work:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from nas.scoring import Scoring
 from nas.screen import Bar, spoken
 from nas.study import Plan, Study
 from nas.trial import Trial, front
-from nas.work import Work, training
+from nas.work import Work, axes_of, training
 from search_spaces.space import Genome
 from search_spaces.uniform import known_genomes
 from trainers.candidates import arrays
@@ -35,7 +36,7 @@ def exploring(work: Work) -> str:
     study, records = opened(work)
     if study.candidates < asked.trials:
         scoring = Scoring(
-            training=training(asked, work.seed),
+            training=replace(training(asked, work.seed), threads=1),
             space=asked.space,
             backbone=work.backbone,
             latency=latency_of(work),
@@ -99,8 +100,7 @@ def _earlier(work: Work) -> list[Genome]:
         return []
     run = Run(work.asked.warm_start)
     theirs = run.about["space"]["axes"]
-    ours = [{"name": a.name, "choices": [*map(_plain, a.choices)]} for a in work.space.axes]
-    if theirs != ours:
+    if theirs != axes_of(work.space):
         raise ValueError(
             f"{run.home} searched {run.about['space']['name']} on "
             f"{run.about['space']['backbone']}, whose axes are not those of this space"
@@ -108,10 +108,6 @@ def _earlier(work: Work) -> list[Genome]:
     columns = [column(name) for name in run.asked.objectives]
     best = front(read(run.home / "scores.jsonl"), columns, run.asked.limits)
     return [trial.asked.genome for trial in best]
-
-
-def _plain(choice: str | int) -> str | int:
-    return str(choice) if isinstance(choice, str) else choice
 
 
 class _Told:
@@ -149,7 +145,7 @@ def tabled(work: Work, records: Records) -> None:
         asked, scored = trial.asked, trial.scored
         spent += scored.seconds / work.asked.scoring
         chosen = {
-            f"axis.{axis.name}": _plain(axis.choices[choice])
+            f"axis.{axis.name}": axis.plain[choice]
             for axis, choice in zip(work.space.axes, asked.genome, strict=True)
         }
         table.append({

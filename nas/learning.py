@@ -8,6 +8,7 @@ from typing import Any
 
 from nas.run import read_json
 from nas.screen import spoken
+from nas.settings import Settings
 from nas.work import Work
 from trainers.job import kept_supernet, new_supernet, put, train_supernet
 from trainers.sandwich import Sampling
@@ -34,6 +35,12 @@ def supernet_home(given: Path) -> Path:
 def seed_of(given: Path) -> int:
     """With which the supernet was trained, and its images split."""
     return int(read_json(supernet_home(given) / "result.json")["seed"])
+
+
+def split_of(asked: Settings) -> int:
+    """The seed with which the images are split, and the supernet is trained: its own, where it
+    comes from elsewhere."""
+    return asked.seed if asked.supernet is None else seed_of(asked.supernet)
 
 
 def learning(work: Work) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
 
@@ -14,13 +14,13 @@ from nas.learning import home_of, sampling
 from nas.profiling import ops_of
 from nas.screen import bytes_spoken, spoken
 from nas.work import Work
-from trainers.candidates import Candidates
+from trainers.candidates import Arrays, Candidates
 from trainers.job import new_supernet, train_supernet
 
 TRIED_OPS = 8
 TRIED_STEPS = 3
 TRIED_CANDIDATES = 3
-WHOLE = 1.5  # seconds for a program on the front: packing it, holding it against torch, timing it
+WHOLE = 0.3  # seconds to pack a program of the front and to time it, as measured on digits
 FRONT = 25  # architectures that are measured, about
 JOURNAL = 600  # bytes for an axis of a candidate
 
@@ -60,7 +60,7 @@ def planning(work: Work) -> Estimate:
     if asked.supernet is None and not (home_of(work) / "model.safetensors").exists():
         steps = [
             at.seconds
-            for at in islice(train_supernet(net, drawn, _kept_nowhere(work)), TRIED_STEPS)
+            for at in islice(train_supernet(net, drawn, replace(work.job, home=None)), TRIED_STEPS)
         ]
         each, count = min(steps), work.job.recipe.steps(len(work.job.data.train))
         learnt = each * count / asked.training_workers
@@ -72,19 +72,13 @@ def planning(work: Work) -> Estimate:
         f"explore   {asked.trials:,} candidates, {spoken(each)} each, {asked.scoring} at a time: "
         f"{spoken(explored)}"
     )
-    measured = WHOLE * (FRONT + len(work.known))
+    measured = WHOLE * (FRONT + len(work.known)) + each * FRONT
     lines.append(f"measure   about {FRONT} + {len(work.known)} programs: {spoken(measured)}")
     disk = 5 * size + JOURNAL * asked.trials * len(work.space.axes)
     return Estimate(profiled, learnt, explored, measured, disk, tuple(lines))
 
 
-def _kept_nowhere(work: Work):  # type: ignore[no-untyped-def]
-    from dataclasses import replace
-
-    return replace(work.job, home=None)
-
-
-def _candidate_seconds(work: Work, weights: dict) -> float:  # type: ignore[type-arg]
+def _candidate_seconds(work: Work, weights: Arrays) -> float:
     candidates = Candidates(work.space, work.job, weights, work.asked.tune_steps)
     rng, took = Random(0), []
     for _ in range(TRIED_CANDIDATES):

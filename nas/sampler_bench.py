@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -13,9 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import profile
 from kernels.progress import Progress
-from nas.latency import Latency
 from nas.run import Run
 from nas.trial import Asked, Scored, Trial
 from search_spaces.space import Space
@@ -100,10 +97,11 @@ class _Scores:
 
 
 def _space_of(run: Run) -> Space:
+    from nas.learning import split_of
     from nas.work import space_for, training
 
     asked = run.asked
-    job = training(asked, asked.seed).job()
+    job = training(asked, split_of(asked)).job()
     return space_for(asked.space, asked.backbone or asked.usual.backbone, job)
 
 
@@ -114,28 +112,22 @@ def _prepare(run: Run) -> None:
     global _scorer
     from dataclasses import replace
 
-    from nas.learning import seed_of
+    from nas.learning import split_of, supernet_home
+    from nas.profiling import read_latency
     from nas.scoring import Scoring
     from nas.work import training
     from trainers.candidates import arrays
 
-    home, asked = run.home, run.asked
-    seed = asked.seed if asked.supernet is None else seed_of(asked.supernet)
-    weights = arrays(asked.supernet or home / "supernet")
+    asked = run.asked
+    weights = arrays(supernet_home(asked.supernet or run.home))
     _scorer = Scoring(
-        training=replace(training(asked, seed), threads=1),
+        training=replace(training(asked, split_of(asked)), threads=1),
         space=asked.space,
         backbone=asked.backbone or asked.usual.backbone,
-        latency=_latency(home),
+        latency=read_latency(run),
         objectives=("error", "latency"),
         tune_steps=asked.tune_steps,
     )(weights)
-
-
-def _latency(home: Path) -> Latency:
-    numbers = json.loads((home / "latency.json").read_text())
-    del numbers["fitted_on"]
-    return Latency(profile.load(home / "profile.json"), **numbers)
 
 
 def _score(asked: Asked) -> Scored:

@@ -71,6 +71,8 @@ class Screen:
 
 def spoken(seconds: float) -> str:
     """As people say it."""
+    if 0 < seconds < 0.1:
+        return f"{1e3 * seconds:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

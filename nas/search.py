@@ -30,12 +30,13 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
 
 
 def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
+    from nas.learning import split_of
     from nas.run import opened
     from nas.sound import sound
     from nas.work import Work, facts, space_for, training
     from trainers.stop import asked_to_stop
 
-    seed = _seed(asked)
+    seed = split_of(asked)
     home = asked.home / "supernet"
     job = training(asked, seed, home).job()
     space = space_for(asked.space, asked.backbone or asked.usual.backbone, job)
@@ -58,13 +59,6 @@ def _phases(work: Work, *, plan: bool) -> None:
             _planned(work)
         _phase(work, name)
         work.check()
-
-
-def _seed(asked: Settings) -> int:
-    """Of the supernet and the split of images: its own, where it comes from elsewhere."""
-    from nas.learning import seed_of
-
-    return asked.seed if asked.supernet is None else seed_of(asked.supernet)
 
 
 def _planned(work: Work) -> None:

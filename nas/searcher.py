@@ -37,7 +37,6 @@ class StudySearcher(Searcher):
         self._batch: list[Asked] = []
         self._queue: list[Asked] = []
         self._running: dict[str, Asked] = {}
-        self.exhausted = False
         self.failure: Exception | None = None  # Tune would take it for one of the trial's
 
     def set_search_properties(self, metric: Any, mode: Any, config: Any, **spec: Any) -> bool:
@@ -65,9 +64,8 @@ class StudySearcher(Searcher):
         if self._study.candidates >= self._wanted:
             return False
         self._batch = self._study.ask()
-        self.exhausted = not self._batch
         self._queue = [asked for asked in self._batch if self._records.find(asked.key) is None]
-        return not self.exhausted
+        return bool(self._batch)
 
     def _tell(self) -> None:
         if self._batch:

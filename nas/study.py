@@ -82,8 +82,7 @@ class Study:
             number = trial.user_attrs["number"]
             self._numbers.setdefault(trial.user_attrs["key"], number)
         self._axes: dict[str, BaseDistribution] = {
-            axis.name: CategoricalDistribution([_plain(choice) for choice in axis.choices])
-            for axis in plan.space.axes
+            axis.name: CategoricalDistribution(axis.plain) for axis in plan.space.axes
         }
         self._first = [(plan.space.decode(genome).key, genome, name) for genome, name in plan.first]
         self._batch: list[_Proposal] = []
@@ -137,7 +136,7 @@ class Study:
     ) -> _Proposal:
         axes = self.plan.space.axes
         if genome is not None:
-            chosen = {a.name: _plain(a.choices[g]) for a, g in zip(axes, genome, strict=True)}
+            chosen = {a.name: a.plain[g] for a, g in zip(axes, genome, strict=True)}
             self._study.enqueue_trial(chosen)
             trial = self._study.ask(self._axes)
         else:
@@ -195,10 +194,6 @@ class Study:
                 "again, and none of those that have a score is scored again"
             )
         self.trials = sorted(told, key=lambda trial: trial.asked.number)
-
-
-def _plain(choice: str | int) -> str | int:
-    return str(choice) if isinstance(choice, str) else choice
 
 
 @contextmanager

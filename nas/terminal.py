@@ -36,8 +36,23 @@ def run(
     stopped: str = GOES_ON,
 ) -> int:
     """Reads the options, does it; the exit status. `stopped`: what Ctrl-C leaves."""
+    return called(
+        name, _command(options, does), argv, says=says, examples=examples, stopped=stopped
+    )
+
+
+def called(
+    name: str,
+    command: Any,
+    argv: Sequence[str] | None,
+    *,
+    says: str,
+    examples: str,
+    stopped: str = GOES_ON,
+) -> int:
+    """The exit status of a function whose signature typer reads."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.command(help=says, epilog=examples)(_command(options, does))
+    app.command(help=says, epilog=examples)(command)
     try:
         args = None if argv is None else [*argv]
         status = int(app(args=args, prog_name=f"python -m {name}", standalone_mode=False) or 0)
@@ -61,9 +76,8 @@ def _said(name: str, error: Exception) -> int:
     if type(error).__name__ == "OutOfMemoryError":
         print(f"{name}: error: the device has too little memory: {error}", file=sys.stderr)
         return 2
-    if isinstance(error, OSError | ValueError | TypeError | KeyError) and error.args:
-        text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-        print(f"{name}: error: {text}", file=sys.stderr)
+    if isinstance(error, OSError | ValueError):
+        print(f"{name}: error: {error}", file=sys.stderr)
         return 2
     raise error
 

@@ -94,7 +94,7 @@ def facts(job: Job, space: Space) -> dict[str, Any]:
             "backbone": space.backbone.name,
             "architectures": count.architectures,
             "exact": count.exact,
-            "axes": [{"name": a.name, "choices": [*map(_plain, a.choices)]} for a in space.axes],
+            "axes": axes_of(space),
         },
         "data": {
             "name": job.data.name,
@@ -108,8 +108,8 @@ def facts(job: Job, space: Space) -> dict[str, Any]:
     }
 
 
-def _plain(choice: str | int) -> str | int:
-    return str(choice) if isinstance(choice, str) else choice
+def axes_of(space: Space) -> list[dict[str, Any]]:
+    return [{"name": axis.name, "choices": [*axis.plain]} for axis in space.axes]
 
 
-__all__ = ["Stopped", "Work", "facts", "space_for", "training"]
+__all__ = ["Stopped", "Work", "axes_of", "facts", "space_for", "training"]

@@ -30,6 +30,11 @@ class Axis:
         if not self.choices:
             raise ValueError(f"axis {self.name!r} has nothing to choose from")
 
+    @property
+    def plain(self) -> tuple[str | int, ...]:
+        """The choices as files have them: some are texts with a type of their own."""
+        return tuple(str(c) if isinstance(c, str) else c for c in self.choices)
+
 
 class Mutation(NamedTuple):
     genome: Genome
