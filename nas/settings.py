@@ -152,17 +152,22 @@ def _listed(text: Any) -> tuple[str, ...]:
     return tuple(str(part).strip() for part in parts)
 
 
+def _place(text: Any) -> Path:
+    """The same one wherever the command is given again."""
+    return Path(text).absolute()
+
+
 # How options are read that are not simply text or numbers.
 READ: dict[str, Callable[[Any], Any]] = {
     "max_latency": lambda text: amount(text, TIMES),
     "max_size": lambda text: amount(text, BYTES),
     "max_memory": lambda text: amount(text, BYTES),
     "objectives": lambda text: _listed(text),
-    "data_dir": Path,
+    "data_dir": lambda text: _place(text),
     "run": Path,
-    "profile": Path,
-    "supernet": Path,
-    "warm_start": Path,
+    "profile": lambda text: _place(text),
+    "supernet": lambda text: _place(text),
+    "warm_start": lambda text: _place(text),
 }
 
 

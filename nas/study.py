@@ -174,6 +174,9 @@ class Study:
                 self.trials.append(trial)
         self._study.set_user_attr(MARK, self.batches + 1)
         self._journal.flush()
+        told = self._study.get_trials(deepcopy=False)
+        for proposal in self._batch:  # the storage made distributions of its own for each trial
+            told[proposal.trial.number].distributions = self._axes
         self._batch = []
 
     def _tell(self, trial: optuna.Trial, scored: Scored) -> None:

@@ -12,7 +12,7 @@ _FOLDER = Path(__file__).parent / "page"
 # In this order: each uses what stands before it, and the last one begins.
 SCRIPTS = (
     *("dom", "numbers", "model", "selection", "drawing", "grid", "tables", "plots"),
-    *("traces", "front", "cards", "choices", "growth", "evidence", "candidates", "start"),
+    *("traces", "sketch", "front", "cards", "choices", "growth", "evidence", "candidates", "start"),
 )
 
 

@@ -99,6 +99,7 @@ function showFront() {
   holder.append(legend, front.node, away);
   const aside = el("aside", { class: "card", "aria-label": "The selected architecture" });
   section.append(lead, controls, el("div", { class: "split" }, holder, aside), frontTable(), note(kneeWords()));
+  sketch(front.node, drawFront());
   onSelect(() => {
     aside.replaceChildren(...summary(selection.chosen));
     reshape();

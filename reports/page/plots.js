@@ -21,6 +21,7 @@ function plot(name, draw, ready = null, kind = "") {
   function show() {
     if (!window.Plotly) return; // it will be, once it is read
     const { data, layout } = draw();
+    if (!one.shown) node.replaceChildren();
     Plotly.react(node, data, framed(layout), CONFIG);
     if (!one.shown && ready) ready(node);
     one.shown = true;
@@ -29,17 +30,21 @@ function plot(name, draw, ready = null, kind = "") {
   return node;
 }
 
-// Plotly's script takes longer to read than all else: the page stands and answers before it is.
+// Plotly's script takes longer to read than all else: the page stands and answers before it is, and
+// between it and each plot.
 function startPlots() {
-  requestAnimationFrame(() => setTimeout(() => {
-    const text = document.getElementById("plotly");
-    document.head.append(el("script", {}, text.textContent));
-    text.remove();
-    for (const one of made) {
-      if (one.node === front.node) one.show();
-      else seen.observe(one.node);
-    }
+  const steps = [readPlotly, () => made.find((one) => one.node === front.node)?.show(), () => made.forEach((one) => one.shown || seen.observe(one.node))];
+  const next = () => requestAnimationFrame(() => setTimeout(() => {
+    steps.shift()();
+    if (steps.length) next();
   }));
+  next();
+}
+
+function readPlotly() {
+  const text = document.getElementById("plotly");
+  document.head.append(el("script", {}, text.textContent));
+  text.remove();
 }
 
 const seen = new IntersectionObserver((entries) => {

@@ -95,6 +95,27 @@ def front_place(page: Any, n: int) -> tuple[float, float, str]:
     return float(x), float(y), str(key)
 
 
+def test_the_front_is_sketched_and_answers_before_plotly_is_there(
+    browse: Any, pages: Any, tmp_path: Path
+) -> None:
+    text = pages(RESNET).read_text(encoding="utf-8")
+    head, rest = text.split('id="plotly">', 1)
+    slow = tmp_path / "slow.html"
+    slow.write_text(head + 'id="plotly">' + rest[rest.index("</script>") :], encoding="utf-8")
+    opened = browse(slow)
+    page = opened.page
+    marks = page.evaluate("document.querySelector('#front .sketch').marks")
+    assert len(marks) > 50
+    before = page.inner_text("#front aside")
+    for mark in (marks[0], marks[-1]):  # one that is beaten, and one that was retrained
+        page.click("#front .sketch", position={"x": mark["left"], "y": mark["top"]})
+        key = mark["id"].split(":")[1]
+        assert key in page.inner_text("#architecture .body")
+        assert page.inner_text("#front aside") != before
+        before = page.inner_text("#front aside")
+    assert opened.complaints == []
+
+
 def test_hovering_tells_and_a_click_selects_everywhere(browse: Any, pages: Any) -> None:
     file = pages(RESNET)
     page = browse(file).page
