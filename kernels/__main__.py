@@ -28,6 +28,8 @@ columns:
 Turns that others on this machine disturbed do not count; with several threads that cannot be told,
 and only ± shows it. Torch's times hold its own dispatch, ours are taken inside the core.
 
+On a GPU (--device cuda) all times are the device's, of CUDA graphs, torch's too: docs/cuda.md.
+
 examples:
   python -m kernels bench
   python -m kernels bench --layers 64@56,1x1:128@28,3x3s2:64->128@56 --all
@@ -50,12 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _bench(asked: argparse.Namespace) -> int:
+    if asked.device != "cpu":
+        from kernels.cuda import commands as gpu
+
+        return gpu.bench(asked)
     plan = Plan(
         layers=asked.layers,
         isa=asked.isa,
         variant=asked.variant,
         threads=asked.threads,
-        batch=asked.batch,
+        batch=asked.batch or 1,
         rounds=asked.rounds,
         runs=asked.runs,
         torch=asked.torch,
@@ -139,7 +145,9 @@ def _parser() -> argparse.ArgumentParser:
     b.add_argument("--isa", type=an_isa, help="only this instruction set; `info` lists them")
     b.add_argument("--variant", type=a_variant, help="only this variant, of any instruction set")
     b.add_argument("--threads", type=a_count, default=1, help="ours and torch's (default 1)")
-    b.add_argument("--batch", type=a_count, default=1, help="images in a run (default 1)")
+    about = "images in a run (default 1; on a GPU 1, 32 and 256)"
+    b.add_argument("--batch", type=a_count, help=about)
+    b.add_argument("--device", default="cpu", metavar="NAME", help="or cuda (%(default)s)")
     b.add_argument("--rounds", type=a_count, default=20, help="turns for each (default 20)")
     b.add_argument("--runs", type=a_count, default=1, help="complete runs, for medians over them")
     b.add_argument("--no-torch", dest="torch", action="store_false", help="do not time torch")

@@ -1,4 +1,5 @@
-"""The same convolution in torch, at torch's best setting. The only file of this floor with torch.
+"""The same convolution in torch, at torch's best setting. With that in `cuda`, the only
+file of this floor with torch.
 
 Torch is optional, and imported inside functions only. What it does to dispatch a call is in its
 times, for whoever calls it pays that too. Every setting runs in `inference_mode`.

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernels.progress import Progress
 
 if TYPE_CHECKING:
-    from kernels.profile import Asked, Profile
+    from kernels.ops import Op
+    from kernels.profile import Entry, Profile
 
 PROFILE = """\
 Measures every op of a list on this machine: random weights, one image at a time. The file goes
@@ -32,18 +35,17 @@ one of that shape.
 def profile(asked: argparse.Namespace) -> int:
     from kernels import profile as profiles
     from kernels.op_data import read_ops
-    from kernels.profile import Asked
 
-    how = Asked(threads=asked.threads, isa=asked.isa, rounds=asked.rounds)
     wanted = list(dict.fromkeys(read_ops(asked.ops)))
-    found = _begun(asked.output, how)
+    fresh, passes, measure = _measuring(asked)
+    found = _begun(asked.output, fresh)
     missing = [op for op in wanted if op not in found.entries]
     if kept := len(wanted) - len(missing):
         print(f"{kept} of {len(wanted)} ops are in {asked.output} already", file=sys.stderr)
     whole = True
-    bar, done = Progress(profiles.PASSES * len(missing), "measured"), 0
+    bar, done = Progress(passes * len(missing), "measured"), 0
     try:
-        for entries in profiles.measure(missing, how):
+        for entries in measure(missing):
             found, done = found.with_entries(entries), done + len(entries)
             profiles.save(found, asked.output)
             bar.at(done)
@@ -65,10 +67,28 @@ def profile(asked: argparse.Namespace) -> int:
     return 0 if whole else 130
 
 
-def _begun(path: Path, how: Asked) -> Profile:
+Measure = Callable[["Sequence[Op]"], "Iterator[list[Entry]]"]
+
+
+def _measuring(asked: argparse.Namespace) -> tuple[Profile, int, Measure]:
+    """A profile of the device with nothing in it yet; how often each op is measured, and how."""
+    if asked.device != "cpu":
+        from kernels.cuda import commands as gpu
+        from kernels.cuda import profile as of_gpu
+
+        device = gpu.opened(asked)
+        run = partial(of_gpu.measure, device=device, rounds=asked.rounds)
+        return of_gpu.empty(device), 1, run
+    from kernels import profile as profiles
+    from kernels.profile import Asked
+
+    how = Asked(threads=asked.threads, isa=asked.isa, rounds=asked.rounds)
+    return profiles.empty(how), profiles.PASSES, partial(profiles.measure, asked=how)
+
+
+def _begun(path: Path, fresh: Profile) -> Profile:
     from kernels import profile as profiles
 
-    fresh = profiles.empty(how)
     if not path.exists():
         return fresh
     found = profiles.load(path)
@@ -110,9 +130,14 @@ def run(asked: argparse.Namespace) -> int:
     from kernels.engine import Engine
 
     program, about = model.load(asked.model)
-    engine = Engine(program, threads=asked.threads, isa=asked.isa, measured=False)
+    if asked.device == "cpu":
+        ready = Engine(program, threads=asked.threads, isa=asked.isa, measured=False).run
+    else:
+        from kernels.cuda import commands as gpu
+
+        ready = gpu.program(program, 1, gpu.opened(asked), measured=False).run
     for path in asked.pictures:
-        logits = engine.run(picture.read(path, program.image)[None])[0]
+        logits = ready(picture.read(path, program.image)[None])[0]
         if logits.ndim != 1:
             raise ValueError(f"{asked.model} answers with maps, which cannot be printed")
         odds = np.exp(logits - logits.max())
@@ -129,6 +154,10 @@ def time(asked: argparse.Namespace) -> int:
     from kernels.program_time import measured
 
     program, about = model.load(asked.model)
+    if asked.device != "cpu":
+        from kernels.cuda import commands as gpu
+
+        return gpu.time(asked, program, about.arch)
     engine = Engine(program, threads=asked.threads, isa=asked.isa)
     times = measured(engine, asked.batch, asked.rounds, torch=asked.torch)
     many = "1 thread" if asked.threads == 1 else f"{asked.threads} threads"
@@ -165,5 +194,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         command.add_argument("model", type=Path, metavar="MODEL", help="a file like model.bnn")
     r.add_argument("pictures", type=Path, nargs="+", metavar="PICTURE", help="PNG, JPEG, .npy ...")
     for command in (p, r, t):
+        command.add_argument(
+            "--device", default="cpu", metavar="NAME", help="or cuda (%(default)s)"
+        )
         command.add_argument("--threads", type=int, default=1, help="(%(default)s)")
         command.add_argument("--isa", help="only this instruction set; `info` lists them")

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels import baselines, gate, machine, timing
 from kernels.engine import Engine, Images
+from kernels.memory import Layout
 from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv, Stem
+from kernels.program import Program
 from kernels.timing import Timing
+
+
+class Ready(Protocol):
+    """A program that runs, here or on another device."""
+
+    program: Program
+    layout: Layout
+
+    @property
+    def choices(self) -> Sequence[object]:
+        """Of each node the kernel, where there were several."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,7 +35,7 @@ class Times:
     nodes: NDArray[np.float64]  # median nanoseconds of each node
     float32: dict[Op, float]  # torch's, of ops that are convolutions
 
-    def lines(self, engine: Engine) -> Iterator[str]:
+    def lines(self, engine: Ready) -> Iterator[str]:
         whole, program = self.whole, engine.program
         yield (
             f"whole   {whole.median_ns / 1e3:9.1f} us, +- {whole.spread_ns / 1e3:.1f}"

@@ -16,14 +16,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import model
+from kernels import gate, memory, model, profile
 from kernels.about import About
+from kernels.cuda.device import index_of, open_device
+from kernels.cuda.launch import Device
 from kernels.engine import Engine
 from kernels.program import Program
 from kernels.timing import Timing
-from nas.judging import decided, part_to_test
+from nas.judging import BATCH, decided, part_to_test
 from nas.terminal import argument, option, run
 from nas.whole import timed
+from trainers.data.images import Images
 
 SAYS = """Runs a packed file on the test split of its data, by the kernels: accuracy, time, memory,
 and which classes it takes for which. Torch is not needed."""
@@ -45,24 +48,26 @@ class Evaluate:
     device: str = option("cpu", "cpu, or cuda")
 
     def __post_init__(self) -> None:
-        if self.device.startswith("cuda"):
-            raise ValueError("there are no GPU programs yet; --device cpu runs the packed file")
-        if self.device != "cpu":
-            raise ValueError(f"device is cpu; got {self.device!r}")
         if self.threads < 1:
             raise ValueError(f"threads is at least 1; got {self.threads}")
+        if self.device != "cpu":
+            index_of(self.device)
+            if self.threads != 1:
+                raise ValueError(f"threads are of the CPU; got {self.threads} for {self.device}")
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Evaluation:
     """`confusion`: a row for each class as it is labelled, a column for each as it is decided.
 
+    took          one image, `on` so many threads or a GPU
     memory_bytes  of values while it runs, for one image
     """
 
     classes: tuple[str, ...]
     confusion: NDArray[np.int64]
     took: Timing
+    on: str
     memory_bytes: int
     file_bytes: int
     about: About
@@ -77,24 +82,49 @@ class Evaluation:
 
 
 def evaluate(
-    file: Path, data: str, data_dir: Path | None = None, *, threads: int = 1
+    file: Path,
+    data: str,
+    data_dir: Path | None = None,
+    *,
+    threads: int = 1,
+    device: str = "cpu",
 ) -> Evaluation:
     program, about = model.load(file)
+    gpu = None if device == "cpu" else open_device(device)
     test = part_to_test(data, data_dir, about.labels, str(file))
     _fitting(file, program, data, test.images.shape, len(test.classes))
-    engine = Engine(program, threads=threads)
-    ours, labels = decided(engine, test.images), test.images.labels
+    if gpu is None:
+        engine = Engine(program, threads=threads)
+        ours = decided(engine, test.images)
+        *_, times = timed({"it": engine})
+        took, on = times["it"], "1 thread" if threads == 1 else f"{threads} threads"
+    else:
+        ours, took = _by_gpu(program, gpu, test.images)
+        on = gpu.name
+    labels = test.images.labels
     confusion = np.zeros((len(test.classes),) * 2, np.int64)
     np.add.at(confusion, (labels, ours), 1)
-    *_, times = timed({"it": engine})
+    alive = memory.lives(program.values, program.nodes, program.output)
     return Evaluation(
         classes=test.classes,
         confusion=confusion,
-        took=times["it"],
-        memory_bytes=engine.layout.bytes,
+        took=took,
+        on=on,
+        memory_bytes=memory.layout(alive).bytes,
         file_bytes=file.stat().st_size,
         about=about,
     )
+
+
+def _by_gpu(program: Program, device: Device, images: Images) -> tuple[NDArray[np.int64], Timing]:
+    """What it decides there, and its time for one image that lies there already."""
+    from kernels.cuda import commands
+
+    many = commands.program(program, BATCH, device, measured=False)
+    one = commands.program(program, 1, device)
+    with gate.alone():
+        took = commands.took(one, commands.random_images(program, 1), profile.ROUNDS)
+    return decided(many, images), took  # type: ignore[arg-type]  # it has what an engine has
 
 
 def _fitting(
@@ -116,16 +146,17 @@ def _fitting(
 def _does(asked: Evaluate) -> None:
     from rich.console import Console
 
-    found = evaluate(asked.model, asked.data, asked.data_dir, threads=asked.threads)
+    found = evaluate(
+        asked.model, asked.data, asked.data_dir, threads=asked.threads, device=asked.device
+    )
     us, spread = found.took.median_ns / 1e3, found.took.spread_ns / 1e3
     doubt = "" if found.took.trusted else "; the machine was too busy to trust this"
-    threads = "1 thread" if asked.threads == 1 else f"{asked.threads} threads"
     if found.about.arch:
         print(f"{'network':9} {found.about.arch}")
     print(
         f"{'accuracy':9} {found.accuracy:.2%} of {found.count:,} images, {asked.data}, test split"
     )
-    print(f"{'time':9} {us:.4g} us an image, +- {spread:.2g}, {threads}{doubt}")
+    print(f"{'time':9} {us:.4g} us an image, +- {spread:.2g}, {found.on}{doubt}")
     print(f"{'memory':9} {found.memory_bytes:,} bytes of values, {found.file_bytes:,} in the file")
     console = Console(highlight=False)
     if len(found.classes) <= MOST:

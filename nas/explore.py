@@ -73,12 +73,22 @@ def explore(
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            callbacks=[_Forget()],
         ),
     )
     tuner.fit()
     if searcher.failure is not None:
         raise searcher.failure
     return study.candidates >= wanted
+
+
+class _Forget(tune.Callback):
+    """Tune keeps every trial, and of each the last values of everything it reported: 15 kB that
+    nobody asks for."""
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        trial.metric_n_steps.clear()
+        trial.metric_analysis.clear()
 
 
 class _Candidate(tune.Trainable):

@@ -2,8 +2,9 @@
 
     python tests/nas/kills.py 20
 
-Each time the whole process group gets SIGKILL, at a random moment after it was started; then the
-same command goes on. The unbroken one uses the profile of the other. `test_kills.py` does a few.
+Each time the whole process group gets SIGKILL, at a random moment of a phase, of all phases in
+turn; then the same command goes on. The unbroken one uses the profile of the other. `test_kills.py`
+does a few, at random moments after the start.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ import pandas
 
 SMALL = ("--backbone", "digits+w0.25", "--epochs", "3", "--trials", "40", "--batch", "10")
 TIMES = ("seconds", "at_seconds")
+# Each phase, and within how many seconds of it: from the start of the process where it goes on.
+PHASES = {"profile": 25.0, "supernet": 20.0, "explore": 14.0, "measure": 12.0}
 MEASURED = ("measured_ms", "spread_ms", "trusted", "on_measured")
 
 
@@ -50,6 +53,36 @@ def killed(run: Path, kills: int, rng: Random, longest: float, *more: str) -> Co
             hit["ended before"] += 1
     left_alone(command(run, *more))
     return hit
+
+
+def killed_in_all_phases(run: Path, kills: int, rng: Random) -> Counter[str]:
+    """As many in each phase, one after the other. Then it is left to end."""
+    hit: Counter[str] = Counter()
+    order = [*PHASES]
+    for n in range(kills):
+        phase = order[n * len(order) // kills]
+        with (run.parent / "killed.log").open("a") as out:
+            process = subprocess.Popen(
+                command(run), start_new_session=True, stdout=out, stderr=subprocess.STDOUT
+            )
+        while process.poll() is None and order.index(reached(run)) < order.index(phase):
+            time.sleep(0.1)
+        try:
+            process.wait(rng.uniform(1, PHASES[phase]))
+        except subprocess.TimeoutExpired:
+            hit[phase_of(run)] += 1
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        else:
+            assert process.returncode == 0, (run.parent / "killed.log").read_text()[-3000:]
+            hit["ended before"] += 1
+    left_alone(command(run))
+    return hit
+
+
+def reached(run: Path) -> str:
+    phase = phase_of(run)
+    return phase if phase in PHASES else "measure"
 
 
 def left_alone(command: list[str]) -> None:
@@ -88,11 +121,10 @@ def told(run: Path) -> list[tuple[object, ...]]:
 
 def main() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 20
-    longest = float(sys.argv[2]) if len(sys.argv) > 2 else 40.0
-    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 0
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 0
     home = Path(tempfile.mkdtemp(prefix="kills-"))
     begun = time.monotonic()
-    hit = killed(home / "killed", kills, Random(seed), longest)
+    hit = killed_in_all_phases(home / "killed", kills, Random(seed))
     print(f"{kills} kills in {time.monotonic() - begun:.0f} s: {dict(hit)}", flush=True)
     profile = home / "killed" / "profile.json"
     left_alone(command(home / "whole", "--profile", str(profile)))

@@ -87,7 +87,7 @@ def test_what_does_not_belong_together_is_said(
     assert "decides among the classes a, b, c, d, e, f, g, h, i, j; those of digits are 0, 1" in (
         said(good, others)
     )
-    assert "no GPU programs yet" in said(good, about, "--device", "cuda")
+    assert "a device is cpu, cuda, or cuda:1" in said(good, about, "--device", "gpu")
     assert "did you mean 'digits'" in said(good, about, "--data", "digts")
     assert "does not say how pixels are normalised" in said(replace(good, normal=None), about)
     planned = plan(find_arch("groupnet-k1", "resnet8"), find_backbone("resnet8"))

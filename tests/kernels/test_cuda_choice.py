@@ -1,0 +1,125 @@
+"""Tiles that are chosen by measuring and remembered; profiles and benchmarks of a device."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from cuda_on_cpu import Cpu
+
+from kernels import layers, profile
+from kernels.cuda import bench, choice
+from kernels.cuda import profile as profiles
+from kernels.cuda.conv import candidates, guess
+from kernels.cuda.program import CudaProgram
+from kernels.cuda.tiles import Product
+from kernels.epilogue import Epilogue
+from kernels.ops import BinaryConv, GlobalPool, Linear, Op
+
+OP = BinaryConv(height=2, width=2, channels=40, filters=8, after=Epilogue(signs=1), kernel=1)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_the_fastest_is_measured_once_and_remembered() -> None:
+    device = Cpu(75)
+    tile = choice.fastest(OP, 1, device)
+    assert tile in candidates(OP, 75)
+    measured = device.launched
+    assert measured > 0
+    assert choice.fastest(OP, 1, device) == tile
+    assert device.launched == measured
+    content = json.loads(choice.path(device).read_text())
+    (entry,) = content["kernels"].values()
+    assert str(tile) == min(entry["us"], key=entry["us"].get)
+    assert set(entry["us"]) == {str(one) for one in candidates(OP, 75)}
+    choice.fastest(OP, 2, device)
+    assert device.launched > measured, "another batch is another question"
+
+
+def test_a_program_takes_the_tiles_that_were_chosen() -> None:
+    from programs import small
+
+    asked = []
+
+    def choose(op, batch, device):  # type: ignore[no-untyped-def]
+        asked.append(op)
+        return candidates(op, device.capability)[-1]
+
+    program = small()
+    ready = CudaProgram(program, 1, Cpu(), choose)
+    convolutions = [0, 1, 4]
+    assert asked == [program.ops[n] for n in convolutions]
+    assert [n for n, tile in enumerate(ready.choices) if tile is not None] == convolutions
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"format": "another"}'])
+def test_a_file_that_is_not_ours_is_not_overwritten(text: str) -> None:
+    device = Cpu(75)
+    file = choice.path(device)
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    with pytest.raises(ValueError, match=f"cannot use {file}"):
+        choice.fastest(OP, 1, device)
+    assert file.read_text() == text
+
+
+def test_an_entry_that_is_not_ours_is_an_error() -> None:
+    device = Cpu(75)
+    choice.fastest(OP, 1, device)
+    file = choice.path(device)
+    content = json.loads(file.read_text())
+    for entry in content["kernels"].values():
+        entry["tile"]["product"] = "guess"
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="an entry is not as we write it"):
+        choice.fastest(OP, 1, device)
+
+
+def test_a_guess_fills_the_device_where_it_can() -> None:
+    large = BinaryConv(height=56, width=56, channels=64, filters=64, padding=1)
+    small = BinaryConv(height=7, width=7, channels=512, filters=512, padding=1)
+    wide, narrow = guess(large, 256, 90, 132), guess(small, 1, 90, 132)
+    assert (wide.rows, wide.columns) == (128, 64)
+    assert narrow.rows * narrow.columns < wide.rows * wide.columns
+    assert wide.product is narrow.product is Product.BITS
+    assert guess(small, 1, 120, 132).product is Product.BYTES
+    assert guess(small, 1, 75, 40).product is Product.POPC
+
+
+def test_a_profile_is_read_as_one_of_a_cpu_is(tmp_path: Path) -> None:
+    device = Cpu(75)
+    ops: list[Op] = [OP, GlobalPool(height=2, width=2, channels=8), Linear(channels=8, filters=3)]
+    found = profiles.empty(device)
+    for entries in profiles.measure(ops, device, 2):
+        found = found.with_entries(entries)
+    profile.save(found, tmp_path / "gpu.json")
+    read = profile.load(tmp_path / "gpu.json")
+    assert read.machine["cpu"] == device.name
+    assert set(read.entries) == set(ops)
+    assert read.same_place(profiles.empty(device))
+    assert not read.same_place(profile.empty(profile.Asked()))
+    assert all(read.time_ns(op) > 0 for op in ops)
+    assert read.entries[OP].kernel.startswith("cuda popc")
+
+
+def test_the_bench_checks_each_kernel_and_times_each_product(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bench, "STEPS", 2)
+    monkeypatch.setattr(bench, "BLOCKS", 1)
+    (layer,) = layers.parse("1x1:40->8@2")
+    rows = list(bench.bench([layer], Cpu(90), (1, 2), torch=False))
+    assert [(row.batch, row.tile.split()[0]) for row in rows] == [
+        (1, "popc"),
+        (1, "bits"),
+        (2, "popc"),
+        (2, "bits"),
+    ]
+    assert all(row.us > 0 and row.gmacs > 0 and row.limit_share > 0 for row in rows)
+    assert {row.checked for row in rows} == {"2 images of 2x2"}
