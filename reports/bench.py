@@ -49,7 +49,7 @@ _WATCH = """
       const high = sketch.marks.filter((one) => one.top < box.height / 3);
       const mark = high.reduce((a, b) => (b.left > a.left ? b : a));
       window.sketched = [box.left + mark.left, box.top + mark.top];
-      later(() => window.painted = performance.now());
+      requestAnimationFrame(() => window.painted = performance.now());
       new MutationObserver(() => later(() => window.took = performance.now() - begun))
         .observe(document.querySelector('#architecture .body'), {childList: true, subtree: true});
     }
