@@ -37,7 +37,7 @@ def test_every_option_can_be_given_and_comes_back_from_run_json() -> None:
     asked = settings(EVERY)
     assert (asked.max_latency, asked.max_size, asked.max_memory) == (0.05, 1500.0, 2.0**20)
     assert asked.objectives == ("error", "size")
-    assert asked.profile == Path("pi4.json")
+    assert asked.profile == Path("pi4.json").absolute()  # from wherever it is given again
     again = json.loads(json.dumps(to_data(asked)))
     assert from_data(again) == asked
     assert differences(again, asked) == []
