@@ -32,19 +32,27 @@ function plot(name, draw, ready = null, kind = "") {
 
 // Plotly's script takes longer to read than all else: the page stands and answers before it is, and
 // between it and each plot.
-function startPlots() {
-  const steps = [readPlotly, () => made.find((one) => one.node === front.node)?.show(), () => made.forEach((one) => one.shown || seen.observe(one.node))];
-  const next = () => requestAnimationFrame(() => setTimeout(() => {
-    steps.shift()();
-    if (steps.length) next();
-  }));
-  next();
+async function startPlots() {
+  await turn();
+  await readPlotly();
+  await turn();
+  made.find((one) => one.node === front.node)?.show();
+  await turn();
+  for (const one of made) if (!one.shown) seen.observe(one.node);
 }
 
+// What waits to be answered is, and painted.
+const turn = () => new Promise((done) => requestAnimationFrame(() => setTimeout(done)));
+
+// From a blob, the browser compiles it beside the page; within the page, where a blob may not run.
 function readPlotly() {
-  const text = document.getElementById("plotly");
-  document.head.append(el("script", {}, text.textContent));
-  text.remove();
+  const node = document.getElementById("plotly"), text = node.textContent;
+  node.remove();
+  const src = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
+  return new Promise((done) => {
+    const within = () => done(document.head.append(el("script", {}, text)));
+    document.head.append(el("script", { src, onload: done, onerror: within }));
+  }).finally(() => URL.revokeObjectURL(src));
 }
 
 const seen = new IntersectionObserver((entries) => {

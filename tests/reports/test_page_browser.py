@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reports.made_up import MadeUp
+from reports.page import plotly_script
 from reports.run import read
 
 EVIL = "</script><script>alert(1)</script><b>bold</b>"
@@ -114,6 +115,28 @@ def test_the_front_is_sketched_and_answers_before_plotly_is_there(
         assert page.inner_text("#front aside") != before
         before = page.inner_text("#front aside")
     assert opened.complaints == []
+
+
+def test_plotly_is_read_beside_the_page_and_within_it_where_that_is_forbidden(
+    chromium: Any, pages: Any, tmp_path: Path
+) -> None:
+    file, strict = pages(RESNET), tmp_path / "strict.html"
+    text = file.read_text(encoding="utf-8")
+    strict.write_text(text.replace("'unsafe-inline' blob:;", "'unsafe-inline';"), encoding="utf-8")
+    for shown, sources in ((file, ["blob:"]), (strict, ["blob:", ""])):
+        page = chromium.new_page()
+        page.goto(shown.as_uri())
+        page.wait_for_selector("#front .main-svg")
+        scripts = "[...document.head.querySelectorAll('script')].map(one => one.src.slice(0, 5))"
+        assert page.evaluate(scripts) == sources
+        page.close()
+
+
+def test_plotly_stands_in_the_page_as_a_browser_reads_it_soonest() -> None:
+    script = plotly_script()
+    assert script.isascii()
+    assert "Licensed under the MIT license" in script[:300]
+    assert script.index('"use strict";var Plotly=') < 300
 
 
 def test_hovering_tells_and_a_click_selects_everywhere(browse: Any, pages: Any) -> None:
