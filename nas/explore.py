@@ -24,6 +24,7 @@ from nas.trial import Asked, Scored
 
 Weights = Mapping[str, NDArray[Any]]
 RETRIES = 2  # of a candidate whose process died
+ROUND = 1000  # candidates of one run of Tune: it keeps all its trials, and goes through them
 
 
 Scorer = Callable[[Asked], Scored]  # one candidate after another, in a process of its own
@@ -56,11 +57,23 @@ def explore(
 ) -> bool:
     """Until so many architectures are told. False: the space has no more, or it was stopped."""
     study.recall(records.trials)
-    searcher = StudySearcher(study, records, wanted, progress, stopped)
     trainable = tune.with_parameters(_Candidate, make=make, weights=dict(weights))
     resources = {"cpu": 1.0, **({"gpu": means.gpus} if means.gpus else {})}
-    tuner = tune.Tuner(
-        tune.with_resources(trainable, resources),
+    trainable = tune.with_resources(trainable, resources)
+    while (before := study.candidates) < wanted:
+        goal = min(wanted, before + ROUND)
+        searcher = StudySearcher(study, records, goal, progress, stopped)
+        _tuner(trainable, searcher, means.scratch, f"explore from {before}").fit()
+        if searcher.failure is not None:
+            raise searcher.failure
+        if study.candidates < goal:
+            return False
+    return True
+
+
+def _tuner(trainable: Any, searcher: StudySearcher, scratch: Path, name: str) -> tune.Tuner:
+    return tune.Tuner(
+        trainable,
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             num_samples=-1,
@@ -68,18 +81,14 @@ def explore(
             trial_dirname_creator=lambda trial: str(trial.trial_id),
         ),
         run_config=tune.RunConfig(
-            name="explore",
-            storage_path=str(means.scratch),
+            name=name,
+            storage_path=str(scratch),
             verbose=0,
             failure_config=tune.FailureConfig(max_failures=RETRIES),
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             callbacks=[_Forget()],
         ),
     )
-    tuner.fit()
-    if searcher.failure is not None:
-        raise searcher.failure
-    return study.candidates >= wanted
 
 
 class _Forget(tune.Callback):

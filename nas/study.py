@@ -8,29 +8,25 @@ it is scored, in the order in which it was asked.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
+from optuna.samplers import RandomSampler
 from optuna.storages import JournalStorage
 from optuna.trial import TrialState
 
 from nas.journal import MARK, Journal
 from nas.objectives import column, exceeded
-from nas.samplers import SAMPLERS, for_a_batch, neighbour
+from nas.samplers import Fresh, axes_of, params_of, sampler_for
 from nas.trial import Asked, Scored, Trial, front
 from search_spaces.space import Genome, Space
 from search_spaces.text import to_text
 from trainers.seeds import derived
 
-REPEATS = 2  # in a row that a sampler may propose before others propose at random
-TRIES = 400  # at random, before a space counts as exhausted
 WORST = 1e9  # told of what a failed candidate has no value for
 
 
@@ -52,12 +48,6 @@ class Plan:
         return tuple(column(name) for name in self.objectives)
 
 
-@dataclass(frozen=True, slots=True)
-class _Proposal:
-    trial: optuna.Trial
-    asked: Asked  # a repeat has the key and the number of the candidate that it repeats
-
-
 class Study:
     """On the journal of a run, where it left off. `known` answers for what was scored before."""
 
@@ -71,7 +61,7 @@ class Study:
             storage=JournalStorage(self._journal),
             directions=["minimize"] * len(plan.objectives),
             load_if_exists=True,
-            sampler=SAMPLERS["random"](1, 0),
+            sampler=RandomSampler(0),  # each batch has its own
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -81,11 +71,11 @@ class Study:
         for trial in self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             number = trial.user_attrs["number"]
             self._numbers.setdefault(trial.user_attrs["key"], number)
-        self._axes: dict[str, BaseDistribution] = {
-            axis.name: CategoricalDistribution(axis.plain) for axis in plan.space.axes
-        }
-        self._first = [(plan.space.decode(genome).key, genome, name) for genome, name in plan.first]
-        self._batch: list[_Proposal] = []
+        self._axes = axes_of(plan.space)
+        self._first: dict[str, tuple[Genome, str]] = {}  # by key
+        for genome, name in plan.first:
+            self._first.setdefault(plan.space.decode(genome).key, (genome, name))
+        self._batch: list[tuple[optuna.Trial, Asked]] = []
 
     @property
     def batches(self) -> int:
@@ -100,83 +90,53 @@ class Study:
     def ask(self) -> list[Asked]:
         """The next batch, without repeats; empty where the space has no more architectures."""
         assert not self._batch, "the batch before has not been told"
-        number = self.batches
-        seed = derived(self.plan.seed, "batch", number) % 2**32
-        sampler = self._sampler(self.plan.sampler, seed)
-        rng = Random(seed)
-        new: dict[str, Asked] = {}
-        waiting = [(genome, name) for key, genome, name in self._first if key not in self._numbers]
-        repeats = tries = 0  # in a row; at random, in all
-        while len(new) < self.plan.batch and tries < TRIES:
-            stuck = repeats >= REPEATS
-            tries += stuck
-            self._study.sampler = self._sampler("random", rng.getrandbits(32)) if stuck else sampler
-            genome, name = waiting.pop(0) if waiting else (self._local(rng, stuck), "")
-            proposal = self._propose(number, genome, name, new)
-            self._batch.append(proposal)
-            if proposal.asked.key in new or proposal.asked.key in self._numbers:
-                repeats += 1
-            else:
-                repeats = 0
-                new[proposal.asked.key] = proposal.asked
-        return [*new.values()]
-
-    def _sampler(self, name: str, seed: int) -> BaseSampler:
-        return for_a_batch(SAMPLERS[name](self.plan.batch, seed), self._axes)
-
-    def _local(self, rng: Random, stuck: bool) -> Genome | None:
-        """A neighbour of the front, where the search is local and has one."""
-        if self.plan.sampler != "local" or stuck:
-            return None
-        best = front(self.trials, self.plan.columns, self.plan.limits)
-        return neighbour(self.plan.space, [t.asked.genome for t in best], rng) if best else None
-
-    def _propose(
-        self, batch: int, genome: Genome | None, name: str, new: Mapping[str, Asked]
-    ) -> _Proposal:
-        axes = self.plan.space.axes
-        if genome is not None:
-            chosen = {a.name: a.plain[g] for a, g in zip(axes, genome, strict=True)}
-            self._study.enqueue_trial(chosen)
-            trial = self._study.ask(self._axes)
-        else:
+        number, new = self.batches, dict[str, Asked]()
+        sampler = self._sampler(number, lambda key: key in self._numbers or key in new)
+        waiting = [first for key, first in self._first.items() if key not in self._numbers]
+        while len(new) < self.plan.batch:
+            sampler.given, name = waiting.pop(0) if waiting else (None, "")
             with _nobody_waits(self._study):
                 trial = self._study.ask(self._axes)
-        chosen = trial.params
-        picked = [axis.choices.index(chosen[axis.name]) for axis in axes]
-        arch = self.plan.space.decode(tuple(picked))
-        key = arch.key
-        known = self._numbers.get(key)
-        if key in new:
-            known = new[key].number
-        number = self.candidates + len(new) if known is None else known
-        trial.set_user_attr("key", key)
-        trial.set_user_attr("number", number)
-        return _Proposal(
-            trial,
-            Asked(
-                number=number,
-                batch=batch,
-                key=key,
-                arch=to_text(arch),
-                genome=tuple(picked),
+            if sampler.exhausted:
+                self._study.tell(trial, state=TrialState.FAIL)
+                break
+            asked = Asked(
+                number=self.candidates + len(new),
+                batch=number,
+                key=sampler.arch.key,
+                arch=to_text(sampler.arch),
+                genome=sampler.genome,
                 known=name,
-            ),
-        )
+            )
+            trial.set_user_attr("key", asked.key)
+            trial.set_user_attr("number", asked.number)
+            new[asked.key] = asked
+            self._batch.append((trial, asked))
+        return [*new.values()]
+
+    def _sampler(self, batch: int, known: Callable[[str], bool]) -> Fresh:
+        how, best = self.plan, list[Genome]()
+        seed = derived(how.seed, "batch", batch) % 2**32
+        if how.sampler == "local":
+            found = front(self.trials, how.columns, how.limits)
+            best = [trial.asked.genome for trial in found]
+        inner = sampler_for(how.sampler, batch, how.batch, seed)
+        self._study.sampler = sampler = Fresh(how.space, inner, known, seed, best)
+        return sampler
 
     def tell(self, scores: Mapping[str, Trial]) -> None:
-        """Everything that the last batch asked, in order; `scores` by key, of earlier ones too."""
-        for proposal in self._batch:
-            trial = scores[proposal.asked.key]
-            self._tell(proposal.trial, trial.scored)
-            if proposal.asked.key not in self._numbers:
-                self._numbers[proposal.asked.key] = proposal.asked.number
-                self.trials.append(trial)
+        """Everything that the last batch asked, in order; `scores` by key."""
+        for proposal, asked in self._batch:
+            trial = scores[asked.key]
+            self._tell(proposal, trial.scored)
+            self._numbers[asked.key] = asked.number
+            self.trials.append(trial)
         self._study.set_user_attr(MARK, self.batches + 1)
         self._journal.flush()
         told = self._study.get_trials(deepcopy=False)
-        for proposal in self._batch:  # the storage made distributions of its own for each trial
-            told[proposal.trial.number].distributions = self._axes
+        for proposal, asked in self._batch:  # the storage made all of this anew for each trial
+            told[proposal.number].distributions = self._axes
+            told[proposal.number].params = params_of(self.plan.space, asked.genome)
         self._batch = []
 
     def _tell(self, trial: optuna.Trial, scored: Scored) -> None:
