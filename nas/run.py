@@ -134,13 +134,28 @@ def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
     run.home.mkdir(parents=True, exist_ok=True)
     with (run.home / "run.lock").open("a") as lock:
         _alone(lock, run.home)
-        if not run.has("run.json"):
+        new = not run.has("run.json")
+        if new:
             batch = asked.told_together  # as long as the run lives, however many trials it gets
             about = {"format": FORMAT, **_begun(), "asked": to_data(asked), "batch": batch, **facts}
             run.put("run.json", about)
         elif (before := run.about)["asked"]["trials"] < asked.trials:
             run.put("run.json", {**before, "asked": {**before["asked"], "trials": asked.trials}})
-        yield run
+        try:
+            yield run
+        except (ValueError, OSError):
+            if new:
+                _unmade(run.home)
+            raise
+
+
+def _unmade(home: Path) -> None:
+    """A run that failed before anything came of it leaves nothing."""
+    left = [*home.iterdir()]
+    if all(file.name in ("run.json", "run.lock", "phases.json", "log.txt") for file in left):
+        for file in left:
+            file.unlink()
+        home.rmdir()
 
 
 def _alone(lock: IO[str], home: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -124,6 +125,12 @@ def test_a_limit_on_time_that_no_architecture_keeps_is_said(said: Said, op_times
     assert found is not None
     fastest = min(entry.timing.median_ns for entry in profile.load(op_times).entries.values())
     assert float(found[1]) > fastest / 1e6
+
+
+def test_too_little_room_on_the_disk_is_said(said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = shutil.disk_usage("/")._replace(free=1000)
+    monkeypatch.setattr("nas.search.shutil.disk_usage", lambda home: few)
+    assert re.search("has 1,000 bytes left; about [0-9,]+ are needed", said())
 
 
 def test_a_supernet_that_does_not_fit_is_said(said: Said, tmp_path: Path) -> None:
