@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nas.corrected import correction_of
 from nas.learning import home_of
 from nas.objectives import column
 from nas.profiling import latency_of
@@ -42,6 +43,7 @@ def exploring(work: Work) -> str:
             latency=latency_of(work),
             objectives=asked.objectives,
             tune_steps=asked.tune_steps,
+            correction=correction_of(work),
         )
         gpus = 1 / asked.scoring if asked.device.startswith("cuda") else 0.0
         with (

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 SAYS = """Trains a sample of architectures stand-alone and says how well the supernet ranks them:
 Kendall's tau with its interval, over all, in the best third, and within bands of equal time; beside
-it what costs nothing, and a second training with another seed, the ceiling.
+it what costs nothing, and a second training with another seed, the ceiling; and the supernet
+corrected by what it is off for each kind of architecture, which a search can go by.
 
 Half of the sample is spread over the range of predicted time, half is drawn at random. Each
 training that ended is kept: the same command goes on, one with more architectures uses it."""
@@ -85,6 +86,8 @@ def _fidelity(asked: Fidelity, screen: Screen) -> dict[str, Any]:
     work.run.put("fidelity.json", found)
     screen.table(table(found))
     screen.say("fidelity", str(work.run.home / "fidelity.json"))
+    how = f"a search with --supernet {asked.run} --corrected {asked.run} goes by it"
+    screen.say("corrected", how)
     page_again(asked.run, screen)
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nas.corrected import Correction, facts
 from nas.explore import Weights
 from nas.latency import Latency
 from nas.objectives import Candidate, values
@@ -25,6 +26,7 @@ class Scoring:
     latency: Latency
     objectives: tuple[str, ...]
     tune_steps: int = 0
+    correction: Correction | None = None
 
     def __call__(self, weights: Weights) -> Callable[[Asked], Scored]:
         job = self.training.job()
@@ -35,12 +37,15 @@ class Scoring:
             arch = space.decode(asked.genome)
             found = candidates.score(arch)
             planned = plan(arch, space.backbone)
+            time, accuracy = self.latency.predict_ns(planned) / 1e6, found.share
+            if self.correction is not None:
+                accuracy = self.correction(facts(arch, accuracy, time))
             candidate = Candidate(
                 arch=arch,
                 plan=planned,
                 cost=cost(planned),
-                error=1 - found.share,
-                latency_ms=self.latency.predict_ns(planned) / 1e6,
+                error=1 - accuracy,
+                latency_ms=time,
             )
             return Scored(values=values(candidate, self.objectives), loss=found.loss)
 

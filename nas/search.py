@@ -129,7 +129,8 @@ def _report(work: Work) -> str:
     from nas.showing import front_table
 
     work.screen.table(front_table(work.run))
-    work.screen.say("", "* with the supernet's weights, on images held out of the training split")
+    how = f", corrected by {work.asked.corrected}" if work.asked.corrected else ""
+    work.screen.say("", f"* with the supernet's weights, on images held out of training{how}")
     return f"{report([work.run.home])}"
 
 

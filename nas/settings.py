@@ -89,6 +89,9 @@ class Settings:
     sampler: str = option("explore", f"who proposes them: {', '.join(SAMPLERS)}", "nsga2")
     batch: int | None = option("explore", f"that are told together ({BATCH})", None)
     tune_steps: int = option("explore", "a candidate's weights are tuned for, in a copy", 0)
+    corrected: Path | None = option(
+        "explore", "accuracies, by what nas.fidelity learnt of this supernet", None, metavar="RUN"
+    )
     warm_start: Path | None = option(
         "explore", "an earlier run whose front comes first", None, metavar="RUN"
     )
@@ -167,6 +170,7 @@ READ: dict[str, Callable[[Any], Any]] = {
     "run": Path,
     "profile": lambda text: _place(text),
     "supernet": lambda text: _place(text),
+    "corrected": lambda text: _place(text),
     "warm_start": lambda text: _place(text),
 }
 

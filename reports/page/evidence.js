@@ -48,6 +48,7 @@ function showFidelity() {
       el("div", {}, el("table", { class: "numbers" }, el("tbody", {},
         row("tau, supernet", found.tau, found.tau_low, found.tau_high),
         row("Spearman's rank correlation", found.spearman, found.spearman_low, found.spearman_high),
+        found.corrected && row("tau, supernet corrected", found.corrected.tau, found.corrected.low, found.corrected.high, "each by what the others came to alone"),
         row("tau in the best third", top.tau, top.tau_low, top.tau_high, "where it matters for a front"),
         (found.predictors || []).map((one) => row(`tau, ${one.name} instead`, one.tau, one.low, one.high, "what a number without training does")),
         row("tau, ceiling", ceiling.tau, ceiling.low, ceiling.high, "trained alone again with another seed: more is not to be had"))))));

@@ -27,7 +27,7 @@ EVERY: dict[str, Any] = {
     "profile": "pi4.json", "threads": 2, "recipe": "fast", "epochs": 3, "others": 0,
     "widening": 0.5, "supernet": "runs/y", "training_workers": 2, "device": "cuda",
     "precision": "bf16", "trials": 30, "sampler": "tpe", "batch": 5, "tune_steps": 4,
-    "warm_start": "runs/z", "workers": 3, "address": "auto",
+    "corrected": "runs/y", "warm_start": "runs/z", "workers": 3, "address": "auto",
 }  # fmt: skip
 
 
