@@ -129,8 +129,10 @@ def _report(work: Work) -> str:
     from nas.showing import front_table
 
     work.screen.table(front_table(work.run))
-    how = f", corrected by {work.asked.corrected}" if work.asked.corrected else ""
-    work.screen.say("", f"* with the supernet's weights, on images held out of training{how}")
+    said = "* with the supernet's weights, on images held out of training"
+    if work.asked.corrected:
+        said += f", corrected to what the networks of {work.asked.corrected} came to alone"
+    work.screen.say("", said)
     return f"{report([work.run.home])}"
 
 
