@@ -23,6 +23,7 @@ import numpy as np
 import pandas
 import pytest
 
+import nas.explore
 from nas.cluster import ray_cluster
 from nas.explore import Means, Weights, _Candidate, explore
 from nas.records import Records
@@ -110,6 +111,11 @@ def explored(folder: Path, name: str, make: Any, scratch: Path, workers: int) ->
 def main(folder: Path) -> None:
     with ray_cluster(1, None, False) as scratch:
         explored(folder, "one", healthy, scratch, 1)
+        nas.explore.ROUND, usual = 5, nas.explore.ROUND  # less than a batch
+        explored(folder, "rounds", healthy, scratch, 1)
+        nas.explore.ROUND = usual
+        runs = sorted(run.name for run in (scratch / "rounds").iterdir())
+        (folder / "runs of Tune").write_text(", ".join(runs))
     with ray_cluster(2, None, False) as scratch:
         explored(folder, "two", partial(overtaken, folder), scratch, 2)
         explored(folder, "sick", partial(sick, folder / "sick"), scratch, 2)
@@ -132,7 +138,7 @@ def tries(folder: Path, number: int) -> int:
 
 
 def test_as_many_as_wanted_are_scored_and_nothing_is_left_behind(folder: Path) -> None:
-    for name in ("one", "two", "sick"):
+    for name in ("one", "rounds", "two", "sick"):
         assert (folder / name / "said").read_text() == "True"
         assert [t.asked.number for t in trials(folder, name)] == [*range(WANTED)]
     assert (folder / "left").read_text() == "False"
@@ -148,6 +154,13 @@ def test_two_processes_try_what_one_tries_in_the_same_order(folder: Path) -> Non
     came_in = [json.loads(line)["asked"]["number"]
                for line in (folder / "two" / "scores").read_text().splitlines()]  # fmt: skip
     assert came_in.index(0) > came_in.index(1)
+
+
+def test_several_runs_of_tune_try_what_one_tries(folder: Path) -> None:
+    assert (folder / "runs of Tune").read_text() == "explore from 0, explore from 6"
+    one, rounds = trials(folder, "one"), trials(folder, "rounds")
+    assert [t.asked for t in one] == [t.asked for t in rounds]
+    assert [t.scored.values for t in one] == [t.scored.values for t in rounds]
 
 
 def test_a_candidate_whose_process_died_is_tried_again(folder: Path) -> None:
