@@ -145,7 +145,7 @@ def sampler_for(name: str, batch: int, size: int, seed: int) -> BaseSampler | No
 def neighbour(space: Space, front: Sequence[Genome], rng: Random) -> Genome:
     """One of the front with a choice made otherwise, so that it means something else."""
     genome = rng.choice(front)
-    for _ in range(2 * len(space.axes)):
+    for _ in range(2 * len(space.axes) if space.genomes > 1 else 0):
         genome, neutral = space.mutate(genome, rng)
         if not neutral and rng.random() < 0.7:
             break

@@ -138,6 +138,14 @@ def test_a_space_of_twelve_is_exhausted_with_exactly_all_of_them(
 
 
 @every_sampler
+def test_a_space_of_one_is_searched(tmp_path: Path, sampler: str, score: Score) -> None:
+    axes = tuple(replace(axis, choices=axis.choices[:1]) for axis in LARGE.axes)
+    one = replace(LARGE, axes=axes)
+    batches = searched(tmp_path / "journal", plan(sampler, one), score, 2)
+    assert [len(batch) for batch in batches] == [1, 0]
+
+
+@every_sampler
 def test_nothing_is_told_twice(
     tmp_path: Path, sampler: str, dozen: Space, score: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
