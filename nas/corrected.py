@@ -20,6 +20,7 @@ from search_spaces.group import Decomposition, Link
 if TYPE_CHECKING:
     from nas.work import Work
 
+KEPT = "correction.json"
 RIDGE = 3.0  # in units of one architecture, each fact scaled by its spread
 
 Facts = tuple[float, ...]
@@ -76,12 +77,17 @@ def left_out(rows: Sequence[Facts], alone: Sequence[float]) -> list[float]:
 
 
 def correction_of(work: Work) -> Correction | None:
-    """What `--corrected RUN` names; an error where it is of other weights than this search's."""
+    """What `--corrected RUN` names; an error where it is of other weights than this search's.
+
+    A search that has begun keeps to the one that it began with, whatever is learnt there since.
+    """
     from nas.learning import home_of, supernet_home
     from nas.run import Run
 
     if work.asked.corrected is None:
         return None
+    if work.run.has(KEPT):
+        return Correction(**work.run.get(KEPT))
     run = Run(work.asked.corrected)
     if not run.has("fidelity.json"):
         raise ValueError(f"{run.home} has no fidelity.json; python -m nas.fidelity writes one")

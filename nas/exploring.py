@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas.corrected import correction_of
+from nas.corrected import KEPT, correction_of
 from nas.learning import home_of
 from nas.objectives import column
 from nas.profiling import latency_of
@@ -36,6 +36,9 @@ def exploring(work: Work) -> str:
     asked, rate = work.asked, 0.0
     study, records = opened(work)
     if study.candidates < asked.trials:
+        correction = correction_of(work)
+        if correction is not None:
+            work.run.put(KEPT, asdict(correction))
         scoring = Scoring(
             training=replace(training(asked, work.seed), threads=1),
             space=asked.space,
@@ -43,7 +46,7 @@ def exploring(work: Work) -> str:
             latency=latency_of(work),
             objectives=asked.objectives,
             tune_steps=asked.tune_steps,
-            correction=correction_of(work),
+            correction=correction,
         )
         gpus = 1 / asked.scoring if asked.device.startswith("cuda") else 0.0
         with (

@@ -75,6 +75,13 @@ def test_a_search_chooses_by_corrected_accuracies(run_folder: Path, tmp_path: Pa
         wanted = correct(facts(parse(trial.asked.arch), 1 - before["error"], before["latency_ms"]))
         assert trial.scored.values["error"] == pytest.approx(1 - wanted)
         assert trial.scored.values["latency_ms"] == before["latency_ms"]
+    file = run_folder / "fidelity.json"  # learnt anew: the search keeps to what it began with
+    file.write_text(json.dumps({**found, "correction": {**found["correction"], "offset": 0.1}}))
+    search(run=tmp_path / "corrected", corrected=run_folder, **{**asked, "trials": 16})
+    more = read(tmp_path / "corrected" / "scores.jsonl")
+    kept = json.loads((tmp_path / "corrected" / "correction.json").read_text())
+    assert kept == found["correction"]
+    assert len(more) == 16
     _of_other_weights_it_is_an_error(run_folder, tmp_path, asked)
 
 
