@@ -80,15 +80,18 @@ class Fresh(BaseSampler):
     ) -> dict[str, BaseDistribution]:
         return self._axes
 
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Proposes here: for a space without a choice, Optuna asks for nothing later."""
         for genome in self._proposals(study, trial):
             self.genome, self.arch = genome, self._space.decode(genome)
             if not self._known(self.arch.key):
                 break
         else:
             self.exhausted = True
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: Mapping[str, BaseDistribution]
+    ) -> dict[str, Any]:
         return params_of(self._space, self.genome)
 
     def sample_independent(self, *_: object) -> Any:
@@ -145,7 +148,7 @@ def sampler_for(name: str, batch: int, size: int, seed: int) -> BaseSampler | No
 def neighbour(space: Space, front: Sequence[Genome], rng: Random) -> Genome:
     """One of the front with a choice made otherwise, so that it means something else."""
     genome = rng.choice(front)
-    for _ in range(2 * len(space.axes) if space.genomes > 1 else 0):
+    for _ in range(2 * len(space.axes)):
         genome, neutral = space.mutate(genome, rng)
         if not neutral and rng.random() < 0.7:
             break

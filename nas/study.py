@@ -90,16 +90,13 @@ class Study:
     def ask(self) -> list[Asked]:
         """The next batch, without repeats; empty where the space has no more architectures."""
         assert not self._batch, "the batch before has not been told"
-        if self.candidates >= self.plan.space.genomes:
-            return []
         number, new = self.batches, dict[str, Asked]()
         sampler = self._sampler(number, lambda key: key in self._numbers or key in new)
         waiting = [first for key, first in self._first.items() if key not in self._numbers]
-        while len(new) < self.plan.batch:
+        while len(new) < min(self.plan.batch, self.plan.space.genomes - self.candidates):
             sampler.given, name = waiting.pop(0) if waiting else (None, "")
             with _nobody_waits(self._study):
                 trial = self._study.ask(self._axes)
-            assert trial.relative_params  # proposes, also where no axis has a choice
             if sampler.exhausted:
                 self._study.tell(trial, state=TrialState.FAIL)
                 break
