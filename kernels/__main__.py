@@ -25,8 +25,10 @@ columns:
   x f32 ...  torch's time, at its best setting, over ours: below 1 binary loses
   fused      affine + residual + sign, float32 written too: how much over bits alone
 
-Turns that others on this machine disturbed do not count; with several threads that cannot be told,
-and only ± shows it. Torch's times hold its own dispatch, ours are taken inside the core.
+Turns that others on this machine disturbed do not count, nor, where enough are left, those in which
+others shared the core: another hardware thread of it, perhaps of another virtual machine. With
+several threads neither can be told, and only ± shows it. Torch's times hold its own dispatch, ours
+are taken inside the core.
 
 On a GPU (--device cuda) all times are the device's, of CUDA graphs, torch's too: docs/cuda.md.
 
@@ -65,6 +67,7 @@ def _bench(asked: argparse.Namespace) -> int:
         rounds=asked.rounds,
         runs=asked.runs,
         torch=asked.torch,
+        patience_s=asked.patience,
         folder=asked.folder,
     )
     outcomes, complete = _watched(plan)
@@ -150,6 +153,8 @@ def _parser() -> argparse.ArgumentParser:
     b.add_argument("--device", default="cpu", metavar="NAME", help="or cuda (%(default)s)")
     b.add_argument("--rounds", type=a_count, default=20, help="turns for each (default 20)")
     b.add_argument("--runs", type=a_count, default=1, help="complete runs, for medians over them")
+    about = "wait so long, for each layer, for others to leave the core (default 5)"
+    b.add_argument("--patience", type=float, default=5.0, metavar="SECONDS", help=about)
     b.add_argument("--no-torch", dest="torch", action="store_false", help="do not time torch")
     b.add_argument("--all", action="store_true", help="show every kernel, not only the fastest")
     b.add_argument("--csv", type=a_file, metavar="FILE", help="a row for every kernel measured")

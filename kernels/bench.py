@@ -1,7 +1,7 @@
 """What a benchmark measures: every kernel, torch and the limit of the port, in the same rounds.
 
-A share of the limit compares a median with what the limit loop does in its quiet moments, so noise
-can only make it look worse; `quiet_limit_share` compares quiet moments of both.
+A share of the limit compares medians, taken in turn; `quiet_limit_share` compares quiet moments of
+both.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ class Plan:
     rounds: int = 20
     runs: int = 1
     torch: bool = True
+    patience_s: float = 0.0  # for each layer: to wait for others to leave the core
     folder: Path | None = None
 
     def __post_init__(self) -> None:
@@ -69,7 +70,9 @@ class Plan:
         return self.torch and machine.here().torch is not None
 
     def time(self, things: Mapping[tuple[str, str], Runs]) -> Times:
-        return timing.measure(things, self.rounds, least_cpu=self.least_cpu)
+        return timing.measure(
+            things, self.rounds, least_cpu=self.least_cpu, patience_s=self.patience_s
+        )
 
 
 def bench(plan: Plan) -> Iterator[Outcome]:
@@ -110,67 +113,69 @@ def _measured(plan: Plan, layer: Layer, checked: str, run: int) -> Outcome:
         things |= {("kernel", name): case.runs(c, plan.threads) for name, c in of.items()}
     things |= {("torch", t.dtype): t.runs for t in torch if t.runs is not None}
     times = plan.time(things)
-    limits = {
-        name: plan.threads * macs / times["limit", name].low_ns for name, (_, macs) in loops.items()
-    }
+    taken = Taken(plan, layer, times, {name: macs for name, (_, macs) in loops.items()})
     mine = {c: times["kernel", name] for name, c in among.items()}
     best = choice.remember(op, plan.batch, plan.threads, mine, plan.folder)
     fused = _fused(plan, case.ending(FUSED, rng), case, best)
-    rows = [
-        _row(plan, layer, c, times, limits, checked, best, fused if c == best else None)
-        for c in among.values()
-    ]
+    rows = [taken.row(c, checked, c == best, fused if c == best else None) for c in among.values()]
     bases = _bases(plan, layer, best, rng) if str(layer) in WITH_BASES else []
-    return Outcome(run, layer, rows, [_torch(layer, t, times) for t in torch], bases, limits)
+    return Outcome(run, layer, rows, [_torch(layer, t, times) for t in torch], bases, taken.limits)
 
 
-def _row(
-    plan: Plan,
-    layer: Layer,
-    kernel: Choice,
-    times: Times,
-    limits: dict[str, float],
-    checked: str,
-    best: Choice,
-    fused: float | None,
-) -> Row:
-    time = times["kernel", str(kernel)]
-    macs = layer.op().macs * plan.batch
-    gmacs, quiet = macs / time.median_ns, macs / time.low_ns
-    limit = limits[limit_isa()]
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The times of one layer in one run; `macs` are of one run of each limit loop."""
 
-    def ratio(dtype: str) -> float | None:
-        other = times.get(("torch", dtype))
-        return None if other is None else other.median_ns / time.median_ns
+    plan: Plan
+    layer: Layer
+    times: Times
+    macs: Mapping[str, float]
 
-    return Row(
-        layer=layer.name,
-        kernel_size=layer.kernel,
-        stride=layer.stride,
-        channels=layer.channels,
-        filters=layer.filters,
-        size=layer.size,
-        batch=plan.batch,
-        threads=plan.threads,
-        isa=kernel.isa,
-        variant=kernel.variant,
-        chosen=kernel == best,
-        median_us=time.median_ns / 1e3,
-        spread_us=time.spread_ns / 1e3,
-        low_us=time.low_ns / 1e3,
-        rounds=time.rounds,
-        disturbed=time.disturbed,
-        gmacs=gmacs,
-        limit_share=gmacs / limit,
-        quiet_limit_share=quiet / limit,
-        own_limit_share=gmacs / limits[kernel.isa],
-        vs_float32=ratio("float32"),
-        vs_bfloat16=ratio("bfloat16"),
-        vs_int8=ratio("int8"),
-        fused_over_bits=fused,
-        checked=checked,
-        runs=1,
-    )
+    @property
+    def limits(self) -> dict[str, float]:
+        return {name: self._limit(name, self.times["limit", name].median_ns) for name in self.macs}
+
+    def _limit(self, isa: str, ns: float) -> float:
+        return self.plan.threads * self.macs[isa] / ns
+
+    def row(self, kernel: Choice, checked: str, chosen: bool, fused: float | None) -> Row:
+        time, limits, best = self.times["kernel", str(kernel)], self.limits, limit_isa()
+        macs = self.layer.op().macs * self.plan.batch
+        gmacs, quiet = macs / time.median_ns, macs / time.low_ns
+
+        def ratio(dtype: str) -> float | None:
+            other = self.times.get(("torch", dtype))
+            return None if other is None else other.median_ns / time.median_ns
+
+        return Row(
+            layer=self.layer.name,
+            kernel_size=self.layer.kernel,
+            stride=self.layer.stride,
+            channels=self.layer.channels,
+            filters=self.layer.filters,
+            size=self.layer.size,
+            batch=self.plan.batch,
+            threads=self.plan.threads,
+            isa=kernel.isa,
+            variant=kernel.variant,
+            chosen=chosen,
+            median_us=time.median_ns / 1e3,
+            spread_us=time.spread_ns / 1e3,
+            low_us=time.low_ns / 1e3,
+            rounds=time.rounds,
+            disturbed=time.disturbed,
+            crowded=time.crowded,
+            gmacs=gmacs,
+            limit_share=gmacs / limits[best],
+            quiet_limit_share=quiet / self._limit(best, self.times["limit", best].low_ns),
+            own_limit_share=gmacs / limits[kernel.isa],
+            vs_float32=ratio("float32"),
+            vs_bfloat16=ratio("bfloat16"),
+            vs_int8=ratio("int8"),
+            fused_over_bits=fused,
+            checked=checked,
+            runs=1,
+        )
 
 
 def _torch(layer: Layer, what: Baseline, times: Times) -> Torch:

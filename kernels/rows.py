@@ -31,6 +31,7 @@ class Row:
     low_us: float
     rounds: int
     disturbed: float  # the share of turns that others on this machine disturbed
+    crowded: float  # the share of turns in which others shared the core
     gmacs: float  # 10^9 binary multiply-accumulates a second
     limit_share: float
     quiet_limit_share: float

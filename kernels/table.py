@@ -101,6 +101,8 @@ def remarks(row: Row) -> list[str]:
     said = [f"slower than {' and '.join(slower)}"] if slower else []
     if row.disturbed > 0.25:
         said.append("machine too busy")
+    elif row.crowded > 0.75:
+        said.append("core shared")
     elif row.spread_us > 0.05 * row.median_us:
         said.append("unsteady")
     return said

@@ -4,16 +4,24 @@ In each round everything has its turn, so a slow minute of the machine slows all
 few runs in a row, of which the first, that find their data out of the cache, do not count. A turn
 in which this thread got less processor time than passed on the wall was disturbed by others, and
 does not count either.
+
+What no clock tells is who else is on the same core: its other hardware thread may belong to another
+virtual machine, and takes up to half of everything. `_core.crowd` sees it, before and after each
+turn; turns alone on the core are the ones that count, where there are enough of them.
 """
 
 from __future__ import annotations
 
+import math
 import time
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
+
+from kernels import _core
 
 Runs = Callable[[int], Sequence[float]]  # runs so many times; the nanoseconds of each
 K = TypeVar("K", bound=Hashable)
@@ -23,6 +31,10 @@ STEADY = 0.05  # of the median may be the spread
 LEAST_CPU = 0.95  # of the wall time must be processor time, or the turn was disturbed
 FEWEST = 3  # turns that must be left when the disturbed ones are dropped
 LOW = 0.1  # the low quantile
+CROWDED = 1.07  # times what a core to ourselves shows: somebody else is on it
+STEP = 1.01  # what is told apart of that
+OFTEN = 3  # looks that agree
+PAUSE_S = 0.002  # between two looks, when waiting for others to leave
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +42,8 @@ class Timing:
     """Nanoseconds of one run: the median, and the median distance from it.
 
     `low_ns` is the lowest tenth: what a quiet moment gives. `rounds` are those that count,
-    `disturbed` the share of all turns that others disturbed.
+    `disturbed` the share of all turns that others disturbed, `crowded` of those in which they
+    shared the core.
     """
 
     median_ns: float
@@ -38,6 +51,7 @@ class Timing:
     low_ns: float
     rounds: int
     disturbed: float
+    crowded: float = 0.0
 
     @property
     def steady(self) -> bool:
@@ -51,18 +65,39 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """The nanoseconds of its runs, and whether others disturbed it."""
+    """The nanoseconds of its runs, whether others disturbed it, or shared the core."""
 
     took: tuple[float, ...]
     disturbed: bool
+    crowded: bool = False
+
+
+class Core:
+    """The core we run on, and whether others are on it: it looks more crowded than it does at best.
+
+    The best is the least of what was seen more than now and then, since some looks are wrong.
+    """
+
+    def __init__(self, look: Callable[[], float] = _core.crowd) -> None:
+        self._look = look
+        self._seen: Counter[int] = Counter()  # how often, in steps of STEP
+
+    def crowded(self) -> bool:
+        now = round(math.log(self._look()) / math.log(STEP))
+        self._seen[now] += 1
+        often = max(OFTEN, self._seen.total() // 2000)
+        best = min((seen for seen, n in self._seen.items() if n >= often), default=now)
+        return STEP ** (now - best) > CROWDED
 
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """Nanoseconds on the wall, and nanoseconds this thread was running."""
+    """Nanoseconds on the wall, and nanoseconds this thread was running; and where it runs."""
 
     wall: Callable[[], int] = time.perf_counter_ns
     cpu: Callable[[], int] = time.thread_time_ns
+    core: Core = field(default_factory=Core)
+    sleep: Callable[[float], None] = time.sleep
 
 
 CLOCK = Clock()
@@ -86,8 +121,10 @@ def summarize(turns: Sequence[Turn]) -> Timing:
     """One number out of many turns; disturbed ones count only where hardly any other is left."""
     if not turns:
         raise ValueError("a timing wants at least one turn; got none")
+    enough = min(FEWEST, len(turns))
     quiet = [turn for turn in turns if not turn.disturbed]
-    kept = quiet if len(quiet) >= min(FEWEST, len(turns)) else list(turns)
+    alone = [turn for turn in quiet if not turn.crowded]
+    kept = next(some for some in (alone, quiet, list(turns)) if len(some) >= enough)
     took = np.concatenate([turn.took for turn in kept])
     median = float(np.median(took))
     return Timing(
@@ -96,6 +133,7 @@ def summarize(turns: Sequence[Turn]) -> Timing:
         low_ns=float(np.quantile(took, LOW)),
         rounds=len(kept),
         disturbed=1 - len(quiet) / len(turns),
+        crowded=sum(turn.crowded for turn in turns) / len(turns),
     )
 
 
@@ -106,6 +144,7 @@ def measure(
     turn_ns: float = 1.5e6,
     tries: int = 3,
     least_cpu: float = LEAST_CPU,
+    patience_s: float = 0.0,
     clock: Clock = CLOCK,
 ) -> dict[K, Timing]:
     """Time several things, turn by turn, in so many rounds.
@@ -113,7 +152,8 @@ def measure(
     When the machine was too busy to trust, all of it is measured again, `tries` times at most, and
     the quietest attempt is what comes back: look at `trusted`. `turn_ns` is how long a turn may
     last; what takes longer runs twice. With several threads, of which this one waits for the
-    others, processor time says nothing of disturbance: give a `least_cpu` of 0.
+    others, processor time says nothing of disturbance, nor does this core: give a `least_cpu` of 0.
+    So long, in all, rounds wait for others to leave the core: `patience_s`.
     """
     if rounds < 1 or tries < 1:
         raise ValueError(f"rounds and tries are at least 1; got {rounds} and {tries}")
@@ -122,12 +162,21 @@ def measure(
     while len(attempts) < tries:
         turns: dict[K, list[Turn]] = {name: [] for name in things}
         for _ in range(rounds):
+            patience_s -= _wait(patience_s, clock)
             for name, runs in things.items():
                 turns[name].append(_turn(runs, *counts[name], least_cpu, clock))
         attempts.append({name: summarize(of) for name, of in turns.items()})
         if all(timing.trusted for timing in attempts[-1].values()):
             break
     return min(attempts, key=lambda timings: sum(t.disturbed for t in timings.values()))
+
+
+def _wait(seconds: float, clock: Clock) -> float:
+    """Until we are alone on the core, or so long; the seconds that it took."""
+    begun = clock.wall()
+    while (waited := (clock.wall() - begun) / 1e9) < seconds and clock.core.crowded():
+        clock.sleep(PAUSE_S)
+    return waited
 
 
 def _runs_in_a_turn(runs: Runs, turn_ns: float) -> tuple[int, int]:
@@ -138,7 +187,10 @@ def _runs_in_a_turn(runs: Runs, turn_ns: float) -> tuple[int, int]:
 
 
 def _turn(runs: Runs, drop: int, keep: int, least_cpu: float, clock: Clock) -> Turn:
+    looks = least_cpu > 0
+    before = looks and clock.core.crowded()
     wall, cpu = clock.wall(), clock.cpu()
     took = runs(drop + keep)
     cpu, wall = clock.cpu() - cpu, clock.wall() - wall
-    return Turn(tuple(took[drop:]), disturbed=cpu < least_cpu * wall)
+    crowded = (looks and clock.core.crowded()) or before
+    return Turn(tuple(took[drop:]), disturbed=cpu < least_cpu * wall, crowded=crowded)

@@ -36,6 +36,7 @@ ROW = Row(
     low_us=9.0,
     rounds=5,
     disturbed=0.0,
+    crowded=0.0,
     gmacs=100.0,
     limit_share=0.96,
     quiet_limit_share=0.97,
@@ -245,6 +246,7 @@ def test_several_runs_become_their_medians() -> None:
         (change(vs_int8=0.9), "slower than int8"),
         (change(vs_float32=0.5, vs_int8=0.9), "slower than float32 and int8"),
         (change(disturbed=0.3), "machine too busy"),
+        (change(crowded=0.8), "core shared"),
         (change(spread_us=0.6), "unsteady"),
     ],
 )

@@ -7,19 +7,27 @@ from collections.abc import Callable
 import pytest
 
 from kernels import timing
-from kernels.timing import Clock, Runs, Timing, Turn, measure, repeated, summarize
+from kernels.timing import Clock, Core, Runs, Timing, Turn, measure, repeated, summarize
 
 
 class Hand:
     """A clock that stands still until someone works, or is kept from working."""
 
-    def __init__(self) -> None:
+    def __init__(self, crowd: Callable[[], float] = lambda: 1.0) -> None:
         self.wall = self.cpu = 0
         self.order: list[str] = []
+        self.core = Core(crowd)
 
     @property
     def clock(self) -> Clock:
-        return Clock(lambda: self.wall, lambda: self.cpu)
+        return Clock(lambda: self.wall, lambda: self.cpu, self.core, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.wall += int(seconds * 1e9)
+
+    def look(self, times: int) -> None:
+        for _ in range(times):
+            self.core.crowded()
 
     def work(self, ns: int) -> None:
         self.wall += ns
@@ -35,8 +43,8 @@ class Hand:
         return runs
 
 
-def turn(*took: float, disturbed: bool = False) -> Turn:
-    return Turn(took, disturbed)
+def turn(*took: float, disturbed: bool = False, crowded: bool = False) -> Turn:
+    return Turn(took, disturbed, crowded)
 
 
 def test_a_slow_run_moves_neither_median_nor_spread() -> None:
@@ -55,6 +63,42 @@ def test_disturbed_turns_count_where_hardly_another_is_left() -> None:
     got = summarize([turn(10), turn(90, disturbed=True), turn(90, disturbed=True)])
     assert (got.median_ns, got.rounds) == (90, 3)
     assert not got.trusted
+
+
+def test_turns_alone_on_the_core_count_where_there_are_enough() -> None:
+    alone, crowded = turn(10), turn(20, crowded=True)
+    got = summarize([alone, crowded, alone, crowded, alone])
+    assert (got.median_ns, got.rounds, got.crowded) == (10, 3, 0.4)
+    got = summarize([alone, crowded, alone, crowded])
+    assert (got.median_ns, got.rounds, got.crowded) == (15, 4, 0.5)
+    assert got.trusted  # others on the core slow everything that is compared
+
+
+def test_others_on_the_core_are_seen_beside_what_a_quiet_moment_shows() -> None:
+    looks = iter([1.0] * 50 + [0.2] + [1.05, 1.2] * 10)
+    core = Core(lambda: next(looks))
+    assert not any(core.crowded() for _ in range(51))  # one of them wrong
+    assert [core.crowded() for _ in range(20)] == [False, True] * 10
+
+
+def test_a_round_waits_for_others_to_leave_the_core_while_patience_lasts() -> None:
+    crowd = iter([1.0] * 3 + [2.0] * 5 + [1.0] * 99)  # five looks at others
+    hand = Hand(lambda: next(crowd))
+    hand.look(3)
+    measure({"it": hand.thing("it", 1000)}, rounds=1, patience_s=1.0, clock=hand.clock)
+    waited = hand.wall / 1e9
+    assert 5 * timing.PAUSE_S <= waited < 6 * timing.PAUSE_S
+    hand = Hand(lambda: 1.0 if hand.wall == 0 else 2.0)
+    hand.look(3)
+    hand.wall = 1
+    got = measure({"it": hand.thing("it", 1000)}, rounds=9, patience_s=1.0, clock=hand.clock)["it"]
+    assert 1.0 <= hand.wall / 1e9 < 1.1
+    assert got.crowded == 1
+
+
+def test_the_core_is_not_asked_where_several_threads_run() -> None:
+    hand = Hand(lambda: pytest.fail("it looked"))
+    measure({"it": hand.thing("it", 1000)}, rounds=2, least_cpu=0, clock=hand.clock)
 
 
 def test_nothing_measured_is_an_error() -> None:
