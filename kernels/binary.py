@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import _core
+from kernels import _core, lined
 from kernels.bits import Bits
 from kernels.isas import Choice
 from kernels.ops import BinaryConv, BinaryLinear
@@ -105,10 +105,10 @@ def empty(op: BinaryConv, batch: int) -> Result:
         raise ValueError(f"a batch has at least one image; got {batch}")
     after, pixels = op.after, (batch, op.out_height, op.out_width)
     if after.raw:
-        return Result(dots=np.empty((op.pairs, *pixels, op.filters), np.int32))
-    floats = np.empty((op.sets, *pixels, op.filters), np.float32) if after.floats else None
+        return Result(dots=lined.empty((op.pairs, *pixels, op.filters), np.int32))
+    floats = lined.empty((op.sets, *pixels, op.filters), np.float32) if after.floats else None
     size = (op.filters + 7) // 8
-    bits = np.empty((op.sets, after.signs, *pixels, size), np.uint8) if after.signs else None
+    bits = lined.empty((op.sets, after.signs, *pixels, size), np.uint8) if after.signs else None
     return Result(floats=floats, bits=bits)
 
 

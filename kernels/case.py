@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import sample
+from kernels import lined, sample
 from kernels.engine import depths, runner
 from kernels.flow import Flow, Value, flow
 from kernels.isas import Choice
@@ -62,7 +62,7 @@ def _shape(value: Value) -> tuple[int, ...]:
 
 def _random(value: Value, rng: np.random.Generator) -> Array:
     if not value.bits:
-        return rng.standard_normal(_shape(value), np.float32)
+        return lined.lined(rng.standard_normal(_shape(value), np.float32))
     bits: NDArray[np.uint8] = rng.integers(0, 256, _shape(value), np.uint8)
     if value.channels % 8:
         bits[..., -1] &= (1 << value.channels % 8) - 1
@@ -76,4 +76,4 @@ def _pixels(value: Value, rng: np.random.Generator) -> NDArray[np.uint8]:
 def _room(value: Value | None) -> Array | None:
     if value is None:
         return None
-    return np.empty(_shape(value), np.uint8 if value.bits else np.float32)
+    return lined.empty(_shape(value), np.uint8 if value.bits else np.float32)

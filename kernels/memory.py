@@ -11,9 +11,9 @@ from random import Random
 from typing import NamedTuple
 
 from kernels.flow import Value
+from kernels.lined import LINE
 from kernels.program import Node, last_reads, reads_pixels
 
-ALIGN = 64  # bytes: a line of the cache
 TRIES = 200
 
 
@@ -48,7 +48,7 @@ def lives(values: Sequence[Value], nodes: Sequence[Node], output: int) -> list[L
 
 
 def aligned(size: int) -> int:
-    return -(-size // ALIGN) * ALIGN
+    return -(-size // LINE) * LINE
 
 
 def peak(alive: Iterable[Live], nodes: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from kernels.binary import Constants, Floats, Kernel, empty
 from kernels.bits import Bits, bytes_for
 from kernels.isas import Choice
+from kernels.lined import lined
 from kernels.ops import (
     BinaryConv,
     BinaryLinear,
@@ -123,4 +124,4 @@ def _constants(
         else None,
     )
     image = (batch, op.out_height, op.out_width, op.filters)
-    return constants, floats(maps, *image, times=about) if maps else None
+    return constants, lined(floats(maps, *image, times=about)) if maps else None

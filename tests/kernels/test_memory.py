@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.memory import ALIGN, Layout, Live, aligned, layout, lives, peak
+from kernels.lined import LINE as ALIGN
+from kernels.memory import Layout, Live, aligned, layout, lives, peak
 from search_spaces.backbones import find_backbone
 from search_spaces.cost import cost
 from search_spaces.known import KNOWN, find_arch
