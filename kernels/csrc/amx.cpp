@@ -242,8 +242,9 @@ double limit(int64_t rounds) {
 }
 
 const Product kProducts[] = {
-    {"bytes", "weights kept as bits, expanded for each panel", Form::patches, kMost, 1, 8, 8, store,
-     nullptr, lay_out, laid_out, scratch, panel},
+    {.name = "bytes", .about = "weights kept as bits, expanded for each panel",
+     .form = Form::patches, .most = kMost, .grow = 8, .align = 8, .store = store,
+     .lay_out = lay_out, .laid_out = laid_out, .scratch = scratch, .panel = panel},
 };
 
 }  // namespace amx

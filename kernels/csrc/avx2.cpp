@@ -441,11 +441,15 @@ double limit(int64_t rounds) {
 bool runs_here() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
 const Product kProducts[] = {
-    {"pairs-rows", "two pixels to a look-up, read from the padded image", Form::rows, kMost, 2, 4,
-     1, pairs_store, nullptr, pairs_lay_out, pairs_laid_out, nullptr, pairs_panel},
-    {"pairs-patches", "two pixels to a look-up, each field copied together first", Form::patches, kMost, 2, 4, 1, pairs_store, nullptr, pairs_lay_out, pairs_laid_out, nullptr, pairs_panel},
-    {"filters-planes", "two filters to a look-up, read from planes of nibbles", Form::planes, kMost,
-     16, 2, 1, nullptr, nullptr, filters_lay_out, filters_laid_out, nullptr, filters_panel},
+    {.name = "pairs-rows", .about = "two pixels to a look-up, read from the padded image",
+     .form = Form::rows, .most = kMost, .unit = 2, .grow = 4, .store = pairs_store,
+     .lay_out = pairs_lay_out, .laid_out = pairs_laid_out, .panel = pairs_panel},
+    {.name = "pairs-patches", .about = "two pixels to a look-up, each field copied together first",
+     .form = Form::patches, .most = kMost, .unit = 2, .grow = 4, .store = pairs_store,
+     .lay_out = pairs_lay_out, .laid_out = pairs_laid_out, .panel = pairs_panel},
+    {.name = "filters-planes", .about = "two filters to a look-up, read from planes of nibbles",
+     .form = Form::planes, .most = kMost, .unit = 16, .grow = 2, .lay_out = filters_lay_out,
+     .laid_out = filters_laid_out, .panel = filters_panel},
 };
 
 constexpr int kTileSize = 6, kTilePieces = 1;

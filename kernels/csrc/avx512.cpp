@@ -4,19 +4,15 @@
 // and 5. The plain step (xor, count, add) takes 3 operations for 512 products: 1.5 cycles, which is
 // the limit loop below.
 //
-// "prefix" counts with fewer. Let s_k be the xor of the first k words of (input ^ weight). A full
-// adder over s_{k-2}, x_{k-1}, x_k gives the sum bit s_k and a carry that counts twice. Xor is
-// linear, so with inputs and weights stored as running xors (P and Q), s_k = P_k ^ Q_k is one
-// operation, and with m = s_{k-1} the carry is m ? ~s_k : s_{k-2}, one vpternlogd. Two words cost two
-// xors, a ternary, a count and an add: 5 operations for 1,024 products, 2.5 cycles.
-//   mismatches = popcount(s_last) + 2 * the popcounts of all carries
+// By carries of running xors ("prefix", counting.h) two words take 5 operations: 2.5 cycles, and more
+// than the limit loop reaches.
 #include "isa.h"
 
 #if defined(__x86_64__)
 #if !defined(BNN_EMULATE)
 #include <immintrin.h>
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vpopcntdq")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx512vpopcntdq")
 #endif
 
 namespace bnn {
@@ -44,11 +40,33 @@ inline I count(Word x) {
 inline Word carry(Word before, Word middle, Word now) {
   return (middle & ~now) | (~middle & before);
 }
+inline I low_half(I x) { return reinterpret_cast<I>(reinterpret_cast<Word>(x) << 16) >> 16; }
+inline I add_pairs(I sum, I x, I w) {
+  return sum + low_half(x) * low_half(w) + (x >> 16) * (w >> 16);
+}
 inline Word differ(Word a, Word b, Word mask) { return (a ^ b) & mask; }
 inline void settle(Word&, I&) {}
-inline void prefix_words(uint8_t* patch, int64_t bytes) {
-  for (int64_t k = 4; k < bytes; k += 4)
-    for (int i = 0; i < 4; ++i) patch[k + i] ^= patch[k - 4 + i];
+inline Word running(Word words) {
+  for (int i = 1; i < kLanes; ++i) words[i] ^= words[i - 1];
+  return words;
+}
+inline Word last_of(Word words) { return Word{} + words[kLanes - 1]; }
+inline Word permuted(Word words, Word index) {
+  uint8_t from[64], which[64], to[64];
+  __builtin_memcpy(from, &words, 64);
+  __builtin_memcpy(which, &index, 64);
+  for (int i = 0; i < 64; ++i) to[i] = from[which[i]];
+  __builtin_memcpy(&words, to, 64);
+  return words;
+}
+inline F splat(float x) {
+  F all;
+  for (int i = 0; i < kLanes; ++i) all[i] = x;
+  return all;
+}
+inline F fused(F a, F b, F c) {
+  for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
 }
 bool runs_here() { return true; }
 #else
@@ -68,12 +86,20 @@ inline Word carry(Word before, Word middle, Word now) {
       reinterpret_cast<__m512i>(before), reinterpret_cast<__m512i>(middle),
       reinterpret_cast<__m512i>(now), kTable));
 }
+// sum + the product of both low halves + that of both high ones.
+inline I add_pairs(I sum, I x, I w) {
+  return reinterpret_cast<I>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(sum),
+                                                 reinterpret_cast<__m512i>(x),
+                                                 reinterpret_cast<__m512i>(w)));
+}
 inline Word differ(Word a, Word b, Word mask) {
   constexpr int kTable = 0x28;  // [a][b][mask]: (a ^ b) & mask
   return reinterpret_cast<Word>(_mm512_ternarylogic_epi32(
       reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b), reinterpret_cast<__m512i>(mask),
       kTable));
 }
+inline F splat(float x) { return _mm512_set1_ps(x); }
+inline F fused(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 // Nothing; but gcc computes what is settled before it goes on, and keeps it in registers.
 inline void settle(Word& sums, I& carries) { asm volatile("" : "+v"(sums), "+v"(carries)); }
 
@@ -86,107 +112,43 @@ inline Word running(Word words) {
   x = _mm512_xor_si512(x, _mm512_maskz_alignr_epi32(0xffff, x, zero, 12));
   return reinterpret_cast<Word>(_mm512_xor_si512(x, _mm512_maskz_alignr_epi32(0xffff, x, zero, 8)));
 }
-// The running xor down the words of a patch, in place.
-inline void prefix_words(uint8_t* patch, int64_t bytes) {
-  __m512i before = _mm512_setzero_si512();
-  for (int64_t k = 0; k < bytes; k += 64) {
-    const __mmask16 there = bytes - k < 64 ? (1u << (bytes - k) / 4) - 1 : 0xffff;
-    const Word words = reinterpret_cast<Word>(_mm512_maskz_loadu_epi32(there, patch + k));
-    const __m512i sums = _mm512_xor_si512(reinterpret_cast<__m512i>(running(words)), before);
-    _mm512_mask_storeu_epi32(patch + k, there, sums);
-    before = _mm512_maskz_permutexvar_epi32(0xffff, _mm512_set1_epi32(15), sums);
-  }
+inline Word last_of(Word words) {
+  return reinterpret_cast<Word>(
+      _mm512_permutexvar_epi32(_mm512_set1_epi32(15), reinterpret_cast<__m512i>(words)));
+}
+// The bytes of words that index names.
+inline Word permuted(Word words, Word index) {
+  return reinterpret_cast<Word>(_mm512_permutexvar_epi8(reinterpret_cast<__m512i>(index),
+                                                        reinterpret_cast<__m512i>(words)));
 }
 bool runs_here() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vpopcntdq");
+         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
 }
 #endif
 
 typedef int32_t Count;
-constexpr int64_t kMost = INT32_MAX / 2;
+constexpr int64_t kMost = 1 << 22;  // and whatever is made of it is exact in float32
 
 #include "lanes.h"
 
 inline I load_counts(const Count* row, int v) { return load<I>(row + v); }
+// Whole numbers below 2^24: the fused step is exact.
+inline F dots_of(I counts, F products) {
+  return fused(__builtin_convertvector(counts, F), F{} - 2.0f, products);
+}
 inline F load_dots(const Count* row, int v, int products) {
-  return __builtin_convertvector(I{} + products - load_counts(row, v) * 2, F);
+  return dots_of(load_counts(row, v), F{} + static_cast<float>(products));
 }
 
 #include "finish.h"
+#include "finish_rows.h"
 
-constexpr int kTallies = 0;  // lanes of 32 bits do not fill
-constexpr int kTileVectors = 4;
-constexpr int kTilePixels(int vectors) { return vectors == 4 ? 4 : 8; }
+constexpr int32_t kInOrder[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35,36,37,38,39,40,41,42,43,44,45,46,47,48,49,50,51,52,53,54,55,56,57,58,59,60,61,62,63};
 
-inline Tally tally(Tally sums, Word x) { return sums + count(x); }
-inline I total(I totals, Tally sums) { return totals + sums; }
-
-#include "words.h"
-
-void prefix_seal(uint8_t* patch, int64_t bytes) { prefix_words(patch, bytes); }
-
-void prefix_lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out) {
-  words_lay_out(weights, filters, bytes, width, out);
-  for (int64_t k = 4; k < bytes; k += 4)
-    for (int f = 0; f < width; ++f) {
-      uint32_t before, word;
-      __builtin_memcpy(&before, out + ((k - 4) * width + 4 * f), 4);
-      __builtin_memcpy(&word, out + (k * width + 4 * f), 4);
-      word ^= before;
-      __builtin_memcpy(out + (k * width + 4 * f), &word, 4);
-    }
-}
-
-template <int P, int G>
-inline void prefix_tile(const Panel& panel, int unit) {
-  const uint8_t* fields[P];
-  UNROLLED
-  for (int p = 0; p < P; ++p) fields[p] = panel.input + panel.units[unit + p];
-  const int64_t row = int64_t{64} * G;
-  const uint8_t* weights = panel.weights;
-  I carries[P][G] = {};
-  Word sums[P][G] = {};
-  for (int64_t k = 0; k < panel.runs[0].bytes; k += 8, weights += 2 * row) {
-    UNROLLED
-    for (int p = 0; p < P; ++p) {
-      const Word x = word_at(fields[p] + k), y = word_at(fields[p] + k + 4);
-      UNROLLED
-      for (int g = 0; g < G; ++g) {
-        const Word middle = x ^ load<Word>(weights + 64 * g);
-        const Word now = y ^ load<Word>(weights + row + 64 * g);
-        carries[p][g] += count(carry(sums[p][g], middle, now));
-        sums[p][g] = now;
-        settle(sums[p][g], carries[p][g]);
-      }
-    }
-  }
-  int32_t* counts = static_cast<int32_t*>(panel.counts) + int64_t{unit} * panel.width;
-  UNROLLED
-  for (int p = 0; p < P; ++p)
-    UNROLLED
-    for (int g = 0; g < G; ++g)
-      save(counts + p * panel.width + g * kLanes, count(sums[p][g]) + 2 * carries[p][g]);
-}
-
-template <int P, int G>
-inline void prefix_units(const Panel& panel, int unit) {
-  for (; unit + P <= panel.count; unit += P) prefix_tile<P, G>(panel, unit);
-  if constexpr (P > 1) {
-    if (unit < panel.count) prefix_units<P - 1, G>(panel, unit);
-  }
-}
-
-void prefix_panel(const Panel& panel) {
-  if (panel.width == 64) {
-    prefix_units<3, 4>(panel, 0);
-  } else if (panel.width == 32) {
-    prefix_units<6, 2>(panel, 0);
-  } else {
-    prefix_units<8, 1>(panel, 0);
-  }
-}
+#include "counting.h"
+#include "weave.h"
 
 #if defined(BNN_EMULATE)
 double limit(int64_t rounds) {
@@ -211,45 +173,23 @@ double limit(int64_t rounds) {
 #endif
 
 const Product kProducts[] = {
-    {"words-rows", "read from the padded image", Form::rows, kMost, 1, 1, 4, words_store, nullptr,
-     words_lay_out, words_laid_out, nullptr, words_panel},
-    {"words-patches", "each field copied together first", Form::patches, kMost, 1, 1, 4,
-     words_store, nullptr, words_lay_out, words_laid_out, nullptr, words_panel},
-    {"prefix", "carries of running xors: 5 operations for 2 words", Form::patches, kMost, 1, 1, 8,
-     words_store, prefix_seal, prefix_lay_out, words_laid_out, nullptr, prefix_panel},
+    {.name = "words-rows", .about = "read from the padded image", .form = Form::rows,
+     .most = kMost, .align = 4, .store = words_store, .lay_out = words_lay_out,
+     .laid_out = words_laid_out, .panel = panel_of<Plain>, .whole = words_whole},
+    {.name = "words-bands", .about = "read from bands, where fields are in one stretch",
+     .form = Form::bands, .most = kMost, .align = 4, .weave = weave<false>,
+     .lay_out = words_lay_out, .laid_out = words_laid_out, .panel = panel_of<Plain>,
+     .whole = words_whole},
+    {.name = "prefix-bands", .about = "carries of running xors: 5 operations for 2 words",
+     .form = Form::bands, .most = Prefix<0>::kMost, .align = 4, .column = 4, .pixels = 60,
+     .weave = weave<true>, .lay_out = prefix_lay_out, .laid_out = words_laid_out,
+     .panel = panel_of<Prefix<0>>, .whole = prefix_whole},
 };
 
 constexpr int kTileSize = 12, kTilePieces = 2;
-#if defined(BNN_EMULATE)
-inline F splat(float x) {
-  F all;
-  for (int i = 0; i < kLanes; ++i) all[i] = x;
-  return all;
-}
-inline F fused(F a, F b, F c) {
-  for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
-  return c;
-}
-#else
-inline F splat(float x) { return _mm512_set1_ps(x); }
-inline F fused(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-#endif
-
 #include "real_lanes.h"
 
 constexpr int kStemTile = 14;
-#if defined(BNN_EMULATE)
-inline I low_half(I x) { return reinterpret_cast<I>(reinterpret_cast<Word>(x) << 16) >> 16; }
-inline I add_pairs(I sum, I x, I w) {
-  return sum + low_half(x) * low_half(w) + (x >> 16) * (w >> 16);
-}
-#else
-inline I add_pairs(I sum, I x, I w) {
-  return sum + reinterpret_cast<I>(_mm512_madd_epi16(reinterpret_cast<__m512i>(x),
-                                                     reinterpret_cast<__m512i>(w)));
-}
-#endif
-
 #include "stem_lanes.h"
 
 }  // namespace avx512

@@ -9,9 +9,9 @@
 namespace bnn {
 namespace {
 
-std::vector<float> padded(const char* name, const float* from, int64_t rows, int64_t filters,
+Lined<float> padded(const char* name, const float* from, int64_t rows, int64_t filters,
                           int64_t width, float fill = 0.0f) {
-  std::vector<float> out(from ? rows * width : 0, fill);
+  Lined<float> out(from ? rows * width : 0, fill);
   if (from) finite(name, from, rows * filters);
   for (int64_t r = 0; from && r < rows; ++r)
     std::copy_n(from + r * filters, filters, out.data() + r * width);

@@ -3,9 +3,9 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "after.h"
+#include "lined.h"
 #include "product.h"
 #include "runner.h"
 
@@ -43,7 +43,7 @@ class Ending {
 
  private:
   int64_t padded_;
-  std::vector<float> scale_, shift_, slope_, each_, before_, curve_, after_, thresholds_;
+  Lined<float> scale_, shift_, slope_, each_, before_, curve_, after_, thresholds_;
 };
 
 // Rows of sums that lie one after the other: 0, 1, 2 ..

@@ -35,42 +35,6 @@ inline void put_bits(uint64_t bits, int channels, uint8_t* out) {
   for (int i = 0; i < channels; i += 8) *out++ = static_cast<uint8_t>(bits >> i);
 }
 
-inline const Count* counts_of(const Finish& f, int pixel) {
-  return static_cast<const Count*>(f.counts) + int64_t{f.rows[pixel]} * f.row_counts +
-         f.first_count;
-}
-
-void finish_dots(const Finish& given) {
-  const Finish f = given;  // a copy that no store can change: its fields stay in registers
-  for (int p = 0; p < f.pixels; ++p) {
-    const Count* counts = counts_of(f, p);
-    alignas(64) int32_t row[kWidest];
-    for (int v = 0; v < f.width; v += kLanes) {
-      const I twice = load_counts(counts, v) * 2;
-      save(row + v, I{} + f.products - twice);
-    }
-    __builtin_memcpy(f.dots + p * f.dots_stride, row, sizeof(int32_t) * f.channels);
-  }
-}
-
-template <int kWidth, bool kWhole>
-inline void finish_limits(const Finish& given) {
-  const Finish f = given;
-  const Limits<kWidth> limits(f.limits);
-  uint8_t* to = f.limit_bits;
-  for (int p = 0; p < f.pixels; ++p, to += f.bits_stride)
-    put_bits(limits.exceeded(counts_of(f, p)) ^ f.flips, kWhole ? kWidth : f.channels, to);
-}
-
-template <int kWidth>
-void finish_limits(const Finish& f) {
-  if (f.channels == kWidth) {
-    finish_limits<kWidth, true>(f);
-  } else {
-    finish_limits<kWidth, false>(f);
-  }
-}
-
 constexpr int kLine = 16;  // filters that are finished together: 16 floats are a line of the cache
 constexpr int kVectors = kLine / kLanes;
 
@@ -80,19 +44,47 @@ constexpr bool kWholeRows = true;
 
 #include "finish_steps.h"
 
+void finish_dots(const Finish& given, const Counted& counted, int p, int end) {
+  const Finish f = given;  // a copy that no store can change: its fields stay in registers
+  const int32_t* row = counted.rows;
+  for (; p < end; ++p, ++row) {
+    const Count* counts = counted.of(*row);
+    alignas(64) int32_t out[kWidest];
+    for (int v = 0; v < f.width; v += kLanes) {
+      const I twice = load_counts(counts, v) * 2;
+      save(out + v, I{} + f.products - twice);
+    }
+    __builtin_memcpy(f.dots + p * f.dots_stride, out, sizeof(int32_t) * f.channels);
+  }
+}
+
+template <int kWidth, bool kWhole>
+inline void finish_limits(const Finish& given, const Counted& counted, int p, int end) {
+  const Finish f = given;
+  for (int s = 0; s < f.signs; ++s) {
+    const Limits<kWidth> limits(f.limits + s * f.limits_stride);
+    uint8_t* to = f.bits + s * f.sign_stride + p * f.bits_stride;
+    const int32_t *row = counted.rows, *const row_end = row + (end - p);
+    for (; row < row_end; ++row, to += f.bits_stride)
+      put_bits(limits.exceeded(counted.of(*row)), kWhole ? kWidth : f.channels, to);
+  }
+}
+
+template <int kWidth>
+End limits_end(const Finish& f) {
+  return f.channels == kWidth ? finish_limits<kWidth, true> : finish_limits<kWidth, false>;
+}
+
+// What does all that is asked for.
+End end_of(const Finish& f) {
+  if (f.dots) return finish_dots;
+  if (!f.limits) return floats_end<>(f);
+  return f.width == 64 ? limits_end<64>(f) : f.width == 32 ? limits_end<32>(f) : limits_end<16>(f);
+}
+
 // Begins a line of the cache: its short loops are 3 % slower where they lie across one more.
 __attribute__((aligned(64))) void finish(const Finish& f) {
-  if (f.dots) {
-    finish_dots(f);
-  } else if (!f.limits) {
-    choose_floats<>(f);
-  } else if (f.width == 64) {
-    finish_limits<64>(f);
-  } else if (f.width == 32) {
-    finish_limits<32>(f);
-  } else {
-    finish_limits<16>(f);
-  }
+  end_of(f)(f, counted_of(f), 0, f.pixels);
 }
 
 void pack(const float* values, int64_t pixels, int channels, const float* thresholds,

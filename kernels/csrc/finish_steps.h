@@ -5,6 +5,22 @@
 // Every step is rounded once, in the order of kernels/epilogue.py; the build forbids fused
 // multiply-adds, so all instruction sets give the same bits.
 
+// Where the counts of some pixels are: those of the first in row rows[0], and so on.
+struct Counted {
+  const Count* first;
+  int64_t stride;  // from row to row
+  const int32_t* rows;
+
+  inline const Count* of(int32_t row) const { return first + row * stride; }
+};
+
+inline Counted counted_of(const Finish& f) {
+  return {static_cast<const Count*>(f.counts) + f.first_count, f.row_counts, f.rows};
+}
+
+// Finishes the pixels p .. end, whose counts begin with the first.
+typedef void (*End)(const Finish& f, const Counted& counted, int p, int end);
+
 // The constants of kLine filters, in registers while several pixels pass.
 template <bool kInner, bool kOuter>
 struct Steps {
@@ -66,13 +82,13 @@ __attribute__((noinline)) void more_signs(const Finish& f, int v, int channels, 
 
 // The filters v .. v + kLine (or the `channels` of them that there are) of the pixels p .. end.
 template <int kChannels, bool kInner, bool kEach, bool kOne, bool kOuter, bool kSum>
-inline void finish_line(const Finish& f, int v, int channels, int p, int end) {
+inline void finish_line(const Finish& f, const Counted& counted, int v, int channels, int p,
+                        int end) {
   const Steps<kInner, kOuter> steps(f, v);
   const bool first = f.first, last = f.last;
   const int signs = f.signs, products = f.products;
-  const int64_t row_counts = f.row_counts, begin = p;
-  const Count* from = static_cast<const Count*>(f.counts) + f.first_count + v;
-  const int32_t *row = f.rows + p, *row_end = f.rows + end;
+  const int64_t begin = p;
+  const int32_t *row = counted.rows, *row_end = row + (end - p);
   const float *each = f.each, *one = f.one;
   if (kEach) each += begin * f.each_stride + v;
   if (kOne) one += begin * f.one_stride + v;
@@ -83,7 +99,7 @@ inline void finish_line(const Finish& f, int v, int channels, int p, int end) {
   float* to = f.floats ? f.floats + begin * to_stride + v : nowhere;
   uint8_t* out = signs ? f.bits + begin * out_stride + v / 8 : no_bits;
   for (; row < row_end; ++row) {
-    const Count* counts = from + *row * row_counts;
+    const Count* counts = counted.of(*row) + v;
     if constexpr (!kWholeRows) counts = whole_line<kChannels>(counts, channels, rest);
     const float* each_line = kEach ? whole_line<kChannels>(each, channels, room) : nullptr;
     const float* one_line = kOne ? whole_line<kChannels>(one, channels, more) : nullptr;
@@ -122,17 +138,18 @@ inline void finish_line(const Finish& f, int v, int channels, int p, int end) {
 }
 
 template <bool... kSteps>
-void finish_floats(const Finish& given) {
+void finish_floats(const Finish& given, const Counted& counted, int first, int end) {
   const Finish f = given;
   const int some = 1024 / f.width;  // pixels: the constants of a line serve a page of floats
-  for (int p = 0; p < f.pixels; p += some) {
-    const int end = p + some < f.pixels ? p + some : f.pixels;
+  for (int p = first; p < end; p += some) {
+    const Counted these{counted.first, counted.stride, counted.rows + (p - first)};
+    const int until = p + some < end ? p + some : end;
     for (int v = 0; v < f.channels; v += kLine) {
       const int channels = f.channels - v;
       if (channels >= kLine) {
-        finish_line<kLine, kSteps...>(f, v, kLine, p, end);
+        finish_line<kLine, kSteps...>(f, these, v, kLine, p, until);
       } else {
-        finish_line<0, kSteps...>(f, v, channels, p, end);
+        finish_line<0, kSteps...>(f, these, v, channels, p, until);
       }
     }
   }
@@ -140,16 +157,13 @@ void finish_floats(const Finish& given) {
 
 // Picks the function that does just what is asked: its steps are known when it is compiled.
 template <bool... kKnown>
-void choose_floats(const Finish& f) {
+End floats_end(const Finish& f) {
   if constexpr (sizeof...(kKnown) == 5) {
-    finish_floats<kKnown...>(f);
+    return finish_floats<kKnown...>;
   } else {
     const bool asked[] = {f.slope != nullptr, f.each != nullptr, f.one != nullptr,
                           f.before != nullptr, f.sum != nullptr};
-    if (asked[sizeof...(kKnown)]) {
-      choose_floats<kKnown..., true>(f);
-    } else {
-      choose_floats<kKnown..., false>(f);
-    }
+    return asked[sizeof...(kKnown)] ? floats_end<kKnown..., true>(f)
+                                    : floats_end<kKnown..., false>(f);
   }
 }

@@ -51,7 +51,7 @@ std::string misfit(const Shape& s, const Product& product) {
   if (s.products() > product.most)
     return "counts at most " + std::to_string(product.most) + " products, not " +
            std::to_string(s.products());
-  if (product.form == Form::patches) return "";
+  if (product.form == Form::patches || product.form == Form::bands) return "";
   const double image = static_cast<double>(s.height + 2 * s.padding) * (s.width + 2 * s.padding) *
                        s.pixel_bytes() * product.grow;
   return image < kMost ? "" : "the image is larger than it can address";
@@ -69,8 +69,8 @@ Kernel::Kernel(const Shape& s, const After& a, const Isa& isa, const Product& pr
   plan_runs();
   plan_blocks();
   plan_slices();
-  lay_out(weights);
   find_limits();
+  lay_out(weights);
 }
 
 void Kernel::plan_runs() {
@@ -83,6 +83,7 @@ void Kernel::plan_runs() {
     runs_ = {{0, field_bytes_ * product_.grow}};
     return;
   }
+  if (product_.form == Form::bands) return plan_bands();
   if (product_.form == Form::planes) {
     columns_ = round_up(wide, shape.stride) / shape.stride;
     row_stored_ = columns_ * shape.stride * pixel_stored_;
@@ -114,7 +115,8 @@ void Kernel::plan_blocks() {
     while (width > padded_ - first) width /= 2;
     Block block{first, width, static_cast<int>(std::min<int64_t>(width, shape.filters - first)), {}};
     for (int64_t base = 0; base < shape.bases;) {
-      const int64_t most = shape.own ? 1 : std::min<int64_t>(kWidest / width, shape.bases - base);
+      const bool alone = shape.own || product_.whole;  // what finishes tiles has no idle lanes
+      const int64_t most = alone ? 1 : std::min<int64_t>(kWidest / width, shape.bases - base);
       Cut cut{base, static_cast<int>(most), width, weights};
       while (cut.width < cut.bases * width) cut.width *= 2;
       weights += round_up(product_.laid_out(field_bytes_, cut.width), 64);
@@ -124,22 +126,21 @@ void Kernel::plan_blocks() {
     blocks_.push_back(std::move(block));
     first += width;
   }
-  weights_.resize(weights + 64);
+  weights_.resize(weights);
   int widest = kNarrowest;
   for (const Block& block : blocks_)
     for (const Cut& cut : block.cuts) widest = std::max(widest, cut.width);
-  panel_pixels_ = kPanelPixels * kWidest / widest;
+  panel_pixels_ = product_.pixels * kWidest / widest;
 }
 
-// In the padded image the units of a slice are wherever its pixels are; patches lie in a row.
+// In the padded image the units of a slice are wherever its pixels are; patches lie in a row, and
+// all strips of bands are alike.
 void Kernel::plan_slices() {
   if (product_.form == Form::patches) {
-    for (int i = 0; i < panel_pixels_; ++i) {
-      units_.push_back(i * field_bytes_ * product_.grow);
-      rows_.push_back(i);
-    }
+    for (int i = 0; i < panel_pixels_; ++i) units_.push_back(i * field_bytes_ * product_.grow);
     return;
   }
+  if (product_.form == Form::bands) return plan_strip();
   const int64_t wide = shape.out(shape.width), all = shape.pixels();
   const int64_t step = product_.form == Form::planes ? 1 : shape.stride * pixel_stored_;
   const int most = static_cast<int>(kPerPixel * panel_pixels_ / product_.unit);
@@ -163,62 +164,73 @@ void Kernel::plan_slices() {
 }
 
 void Kernel::lay_out(const uint8_t* weights) {
-  const int64_t bytes = shape.field_bytes();
+  const int64_t bytes = shape.field_bytes(), pixel = shape.pixel_bytes(), k = shape.kernel;
   spare_is_clear("weights", weights, shape.bases * shape.filters * bytes, shape);
-  uint8_t* to = weights_.data() + (64 - reinterpret_cast<uintptr_t>(weights_.data()) % 64) % 64;
-  first_weight_ = to;
-  std::vector<uint8_t> rows(kWidest * field_bytes_);
+  std::vector<uint8_t> rows(kWidest * field_bytes_), inverse(bytes, 255), field(bytes);
+  for (int64_t i = pixel - 1; i < bytes; i += pixel)
+    inverse[i] = static_cast<uint8_t>(255 >> (8 * pixel - shape.channels));
   for (const Block& block : blocks_)
     for (const Cut& cut : block.cuts) {
       std::fill(rows.begin(), rows.end(), 0);
       for (int i = 0; i < cut.bases * block.channels; ++i) {
         const int64_t base = i / block.channels, f = i % block.channels;
-        const uint8_t* from =
-            weights + ((cut.base + base) * shape.filters + block.first + f) * bytes;
+        const int64_t filter = (cut.base + base) * shape.filters + block.first + f;
+        const uint8_t* from = weights + filter * bytes;
+        if (!inverted_.empty() && inverted_[filter]) {
+          for (int64_t at = 0; at < bytes; ++at) field[at] = from[at] ^ inverse[at];
+          from = field.data();
+        }
         uint8_t* row = rows.data() + (base * block.width + f) * field_bytes_;
-        for (int64_t at = 0; at < bytes; at += run_bytes_, row += padded_run_)
-          std::memcpy(row, from + at, run_bytes_);
+        if (product_.form == Form::bands) {  // column by column
+          for (int64_t at = 0; at < k * k; ++at)
+            std::memcpy(row + at % k * pixel_stored_ + at / k * pixel, from + at * pixel, pixel);
+        } else {
+          for (int64_t at = 0; at < bytes; at += run_bytes_, row += padded_run_)
+            std::memcpy(row, from + at, run_bytes_);
+        }
       }
       product_.lay_out(rows.data(), cut.bases * block.width, field_bytes_, cut.width,
-                       to + cut.weights);
+                       weights_.data() + cut.weights);
     }
 }
 
 // Where only signs are asked, and y rises or falls with the count, the threshold becomes a limit on
-// the count. It is found by trying: so it agrees with the float steps, rounding and all.
+// the count. It is found by trying: so it agrees with the float steps, rounding and all. Where y
+// rises with the count, all weights of that filter are inverted, so that a sign is always set above
+// a limit; a base that is used with several inputs has to agree with itself.
 void Kernel::find_limits() {
   const bool alone = !after.sum || shape.pairs() == 1;
   if (after.floats || after.signs == 0 || !alone || after.residual != Residual::none) return;
   if (!ending_.monotonic()) return;
-  const int64_t n = shape.products();
+  const int64_t n = shape.products(), pairs = shape.pairs(), filters = shape.filters;
   const auto value = [&](int64_t pair, int64_t filter, int64_t count) {
     return ending_.value(pair, filter, static_cast<float>(n - 2 * count));
   };
-  std::vector<int32_t> limits(shape.pairs() * after.signs * padded_, static_cast<int32_t>(n));
-  std::vector<uint64_t> flips(shape.pairs() * after.signs * blocks_.size(), 0);
-  for (int64_t pair = 0; pair < shape.pairs(); ++pair)
-    for (int64_t s = 0; s < after.signs; ++s) {
-      const int64_t row = pair * after.signs + s;
-      for (size_t b = 0; b < blocks_.size(); ++b)
-        for (int64_t f = blocks_[b].first; f < blocks_[b].first + blocks_[b].channels; ++f) {
-          if (!std::isfinite(value(pair, f, 0)) || !std::isfinite(value(pair, f, n))) return;
-          const float threshold = ending_.threshold(pair, static_cast<int>(s), f);
-          const bool falls = !ending_.falls(pair, f);  // y, as the count rises and the sum falls
-          int64_t low = -1, high = n;  // the largest count of the first kind is in [low, high]
-          while (low < high) {
-            const int64_t middle = low + (high - low + 1) / 2;
-            if ((value(pair, f, middle) < threshold) == falls) {
-              high = middle - 1;
-            } else {
-              low = middle;
-            }
+  Lined<int32_t> limits(pairs * after.signs * padded_, static_cast<int32_t>(n));
+  std::vector<uint8_t> inverted(shape.bases * filters);
+  for (int64_t pair = 0; pair < pairs; ++pair)
+    for (int64_t f = 0; f < filters; ++f) {
+      if (!std::isfinite(value(pair, f, 0)) || !std::isfinite(value(pair, f, n))) return;
+      uint8_t& rises = inverted[pair % shape.bases * filters + f];  // y, with the count
+      if (pair >= shape.bases && rises != ending_.falls(pair, f)) return;
+      rises = ending_.falls(pair, f);
+      for (int s = 0; s < after.signs; ++s) {
+        const float threshold = ending_.threshold(pair, s, f);
+        int64_t low = -1, high = n;  // the largest count of the first kind is in [low, high]
+        while (low < high) {
+          const int64_t middle = low + (high - low + 1) / 2;
+          if ((value(pair, f, middle) < threshold) != rises) {
+            high = middle - 1;
+          } else {
+            low = middle;
           }
-          limits[row * padded_ + f] = static_cast<int32_t>(low);
-          if (!falls) flips[row * blocks_.size() + b] |= uint64_t{1} << (f - blocks_[b].first);
         }
+        const int64_t limit = rises ? n - low - 1 : low;
+        limits[(pair * after.signs + s) * padded_ + f] = static_cast<int32_t>(limit);
+      }
     }
   limits_ = std::move(limits);
-  flips_ = std::move(flips);
+  inverted_ = std::move(inverted);
 }
 
 }  // namespace bnn

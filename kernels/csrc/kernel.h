@@ -27,6 +27,8 @@ struct Shape {
   int64_t products() const { return kernel * kernel * channels; }
 };
 
+constexpr int64_t kCache = 192 << 10;  // bytes of stored patches or bands that are worked on at a time
+
 struct Buffers {
   const uint8_t* input;   // [inputs][batch][height][width][pixel_bytes]
   const float* residual;  // [1 or pairs][batch][out height][out width][filters]
@@ -67,7 +69,7 @@ class Kernel final : public Runner {
     int first, width, channels;
     std::vector<Cut> cuts;
   };
-  struct Slice {  // a panel of an image, or of a strip of patches
+  struct Slice {  // a panel of an image, or of a strip of patches or bands
     int64_t base;
     const int64_t* units;
     const int32_t* rows;
@@ -90,12 +92,16 @@ class Kernel final : public Runner {
   Slice slice(int64_t index, int64_t pixels) const;
   int64_t slices(int64_t pixels) const;
   void store_planes(const uint8_t* image, uint8_t* to) const;
+  void plan_bands();
+  void plan_strip();
+  void store_line(const uint8_t* from, uint8_t* to) const;
+  void store_bands(const uint8_t* images, int64_t first, int64_t end, uint8_t* to) const;
   void run_rows(int64_t batch, const Buffers& buffers, int threads) const;
+  void run_bands(int64_t batch, const Buffers& buffers, int threads) const;
   void run_patches(int64_t batch, const Buffers& buffers, int threads) const;
   void compute(const Fields& fields, int64_t batch, const Buffers& buffers, int threads) const;
   void panel(const Fields& fields, const Block& block, const Slice& slice, int64_t batch,
              const Buffers& buffers) const;
-  void end(Finish& f, int64_t pair, const Block& block) const;
   Finish finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
                 const Buffers& buffers) const;
 
@@ -105,18 +111,21 @@ class Kernel final : public Runner {
   int64_t run_bytes_, padded_run_;    // packed bytes of a run, and as its weights are padded
   int64_t field_bytes_;               // packed bytes of a field of padded runs
   int64_t row_stored_, pixel_stored_; // stored bytes of an image row and of a pixel in it
-  int64_t columns_;                   // of planes: pixels of a row that are a stride apart
+  int64_t columns_;                   // of planes: pixels of a row that are a stride apart; of
+                                      // bands: columns that are `dilation` apart
+  int64_t strip_;                     // output pixels of bands that are worked on at a time
+  int64_t line_stored_;               // of bands: stored bytes of a line of the padded image
+  Weave weave_{};
   std::vector<Run> runs_;
   std::vector<Block> blocks_;
   int64_t panel_pixels_;              // output pixels in a panel
   int64_t padded_;                    // filters, rounded up to whole blocks
-  std::vector<int64_t> units_;         // of the slices of an image; for patches, of any strip
-  std::vector<int32_t> rows_;          // of the slices of an image; for patches, of any strip
+  std::vector<int64_t> units_;         // of the slices of an image, or of any strip
+  std::vector<int32_t> rows_;          // of the slices of an image
   std::vector<Slice> slices_;
-  std::vector<uint8_t> weights_;
-  const uint8_t* first_weight_;       // aligned
-  std::vector<int32_t> limits_;       // [pairs][signs][padded_], or empty
-  std::vector<uint64_t> flips_;       // [pairs][signs][blocks]
+  Lined<uint8_t> weights_;
+  Lined<int32_t> limits_;             // [pairs][signs][padded_], or empty
+  std::vector<uint8_t> inverted_;     // [bases][filters] whose weights are, or empty
 };
 
 }  // namespace bnn

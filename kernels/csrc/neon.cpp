@@ -65,10 +65,12 @@ double limit(int64_t rounds) {
 bool runs_here() { return true; }
 
 const Product kProducts[] = {
-    {"words-rows", "read from the padded image", Form::rows, kMost, 1, 1, 4, words_store, nullptr,
-     words_lay_out, words_laid_out, nullptr, words_panel},
-    {"words-patches", "each field copied together first", Form::patches, kMost, 1, 1, 4,
-     words_store, nullptr, words_lay_out, words_laid_out, nullptr, words_panel},
+    {.name = "words-rows", .about = "read from the padded image", .form = Form::rows,
+     .most = kMost, .align = 4, .store = words_store, .lay_out = words_lay_out,
+     .laid_out = words_laid_out, .panel = words_panel},
+    {.name = "words-patches", .about = "each field copied together first", .form = Form::patches,
+     .most = kMost, .align = 4, .store = words_store, .lay_out = words_lay_out,
+     .laid_out = words_laid_out, .panel = words_panel},
 };
 
 constexpr int kTileSize = 6, kTilePieces = 1;

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 namespace bnn {
 
@@ -16,6 +17,7 @@ constexpr int kWidest = 64;         // filters in the widest block
 constexpr int kNarrowest = 16;      // every block is a multiple of this
 constexpr int kPanelPixels = 64;    // at most this many output pixels in a panel of the widest
                                     // block, more where all blocks are narrow
+constexpr int64_t kLead = 64;       // bytes before a band; the last four of them are zero
 constexpr int kPerPixel = 2;        // rows of counts: a unit may reach past the end of a row
 
 // The bytes of one receptive field, as stretches that lie side by side in memory.
@@ -37,33 +39,58 @@ struct Panel {
   uint8_t* scratch;        // Product::scratch bytes, or null
 };
 
+struct Finish;
+
 enum class Form {
   rows,     // fields are read from the padded image
+  bands,    // fields are stretches of bands, one for each row of output: all columns of the padded
+            // image, and of each the pixels that this row needs; those `dilation` apart are neighbours
   patches,  // each field is first copied together (im2col), in panels that fit a cache
   planes,   // each row of the padded image is cut into planes: one nibble of all of its pixels,
             // a byte to each; those that a stride apart are neighbours. A run is one nibble
+};
+
+// How lines of the padded image become bands: 64 bytes at a time, each of which comes from one line.
+struct Weave {
+  struct alignas(64) Piece {
+    uint8_t index[64];  // which of 64 bytes of the line
+    uint8_t mask[64];   // 255 where the byte is one of this line
+    int64_t from;       // where those 64 bytes begin
+  };
+  int lines;                  // of a band, that are woven together
+  int64_t apart;              // bytes from one of them to the next
+  int64_t next;               // bytes from the first line of a band to the first of the next band
+  int64_t bytes;              // of a band, a multiple of 64
+  int64_t stored;             // bytes from one band to the next
+  int64_t period;             // pieces repeat after so many times 64 bytes
+  int64_t step;               // and so many bytes of the lines
+  std::vector<Piece> pieces;  // [period][lines]
 };
 
 struct Product {
   const char* name;
   const char* about;
   Form form;
-  int64_t most;  // products that a count can hold
-  int unit;   // output pixels that are stored, and counted, together: 1 or 2, in planes 16
-  int grow;   // stored bytes for one packed byte
-  int align;  // the weights of a run are padded to a whole number of this many packed bytes, and so is
-              // a patch; reading a run from the image, the product masks what is beyond its end
+  int64_t most;    // products that a count can hold
+  int unit = 1;    // output pixels that are stored, and counted, together: 1 or 2, in planes 16
+  int grow = 1;    // stored bytes for one packed byte
+  int align = 1;   // the weights of a run are padded to a whole number of this many packed bytes, and
+                   // so is a patch; reading a run from the image, the product masks what is beyond
+  int column = 1;  // in bands, columns are padded to a whole number of this many bytes
+  int pixels = kPanelPixels;  // output pixels in a panel of the widest block, at most that many
 
   // Stores `bytes` packed bytes of one pixel, or of a unit of two, in the form that `panel` reads;
-  // null for planes.
-  void (*store)(const uint8_t* first, const uint8_t* second, int64_t bytes, uint8_t* out);
-  // After a whole patch of `bytes` stored bytes is in place; null where nothing is left to do.
-  void (*seal)(uint8_t* patch, int64_t bytes);
+  // null for planes and bands.
+  void (*store)(const uint8_t* first, const uint8_t* second, int64_t bytes, uint8_t* out) = nullptr;
+  // Stores n bands, whose first lines begin with the first of `lines`; only for bands.
+  void (*weave)(const uint8_t* lines, int64_t n, const Weave& how, uint8_t* bands) = nullptr;
   // Lays out the weights of one block: `filters` of `width` rows of `bytes` bytes, the rest zero.
   void (*lay_out)(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out);
   int64_t (*laid_out)(int64_t bytes, int width);  // how many bytes that takes
-  int64_t (*scratch)(int64_t bytes, int width);   // how many bytes a panel wants besides, or null
+  int64_t (*scratch)(int64_t bytes, int width) = nullptr;  // bytes that a panel wants besides
   void (*panel)(const Panel&);
+  // What `panel` does, each tile finished while its counts are in the first cache; null: it has none.
+  void (*whole)(const Panel&, const Finish&) = nullptr;
 };
 
 // What becomes of the counts of one panel, one pair of input and base. See kernels/epilogue.py.
@@ -81,8 +108,7 @@ struct Finish {
   int64_t dots_stride;      // from one pixel to the next
 
   const int32_t* limits;    // signs straight from counts: set where count > limit, or null
-  uint64_t flips;           // and inverted where a bit is set here
-  uint8_t* limit_bits;
+  int64_t limits_stride;    // from one sign to the next
 
   const float* scale;
   const float* shift;
@@ -105,7 +131,7 @@ struct Finish {
   int64_t thresholds_stride;
   int signs;
   uint8_t* bits;            // where the first sign's bits of the first pixel go
-  int64_t bits_stride;      // bytes from one pixel to the next; for limit_bits too
+  int64_t bits_stride;      // bytes from one pixel to the next
   int64_t sign_stride;      // bytes from one sign to the next
 };
 

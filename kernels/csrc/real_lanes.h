@@ -17,7 +17,7 @@ inline F load_dots(const float* row, int v, int) { return load<F>(row + v); }
 
 #include "finish_steps.h"
 
-void finish(const Finish& f) { choose_floats<>(f); }
+void finish(const Finish& f) { floats_end<>(f)(f, counted_of(f), 0, f.pixels); }
 
 // One value of each of P pixels times the weights of G pieces.
 template <int P, int G>

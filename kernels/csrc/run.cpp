@@ -11,8 +11,6 @@
 namespace bnn {
 namespace {
 
-constexpr int64_t kCache = 192 << 10;  // stored patches that are worked on at a time, in bytes
-
 // A stretch of a few bytes: not worth a call.
 inline void copy(uint8_t* to, const uint8_t* from, int64_t bytes) {
   for (; bytes >= 8; bytes -= 8, to += 8, from += 8) __builtin_memcpy(to, from, 8);
@@ -40,22 +38,26 @@ void split_words(const uint8_t* __restrict from, int64_t b, int64_t n, uint8_t* 
 }  // namespace
 
 int64_t Kernel::slices(int64_t pixels) const {
-  if (product_.form != Form::patches) return static_cast<int64_t>(slices_.size());
+  if (!slices_.empty()) return static_cast<int64_t>(slices_.size());
   return (pixels + panel_pixels_ - 1) / panel_pixels_;
 }
 
 Kernel::Slice Kernel::slice(int64_t index, int64_t pixels) const {
-  if (product_.form != Form::patches) return slices_[index];
+  if (!slices_.empty()) return slices_[index];
   const int64_t first = index * panel_pixels_;
   const int n = static_cast<int>(std::min(panel_pixels_, pixels - first));
+  if (product_.form == Form::bands)
+    return {0, units_.data() + first, rows_in_order(), n, first, n};
   const int units = (n + product_.unit - 1) / product_.unit;
-  return {first / product_.unit * field_bytes_ * product_.grow, units_.data(), rows_.data(), units,
-          first, n};
+  return {first / product_.unit * field_bytes_ * product_.grow, units_.data(), rows_in_order(),
+          units, first, n};
 }
 
 void Kernel::run(int64_t batch, const Buffers& buffers, int threads) const {
   if (product_.form == Form::patches) {
     run_patches(batch, buffers, threads);
+  } else if (product_.form == Form::bands) {
+    run_bands(batch, buffers, threads);
   } else {
     run_rows(batch, buffers, threads);
   }
@@ -192,7 +194,6 @@ void Kernel::run_patches(int64_t batch, const Buffers& buffers, int threads) con
           }
         }
         if (!copied) product_.store(fields, fields + field_bytes_, field_bytes_, to);
-        if (product_.seal) product_.seal(to, unit_bytes);
       }
     };
     parallel(shape.inputs * items, threads, store);
@@ -231,8 +232,16 @@ void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice,
     for (const Cut& cut : block.cuts) {
       const int64_t input = shape.own ? cut.base : i;
       p.input = fields.stored + input * fields.input_stride + slice.base;
-      p.weights = first_weight_ + cut.weights;
+      p.weights = weights_.data() + cut.weights;
       p.width = cut.width;
+      if (product_.whole && !after.raw()) {
+        const int64_t pair = i * shape.bases + cut.base;
+        Finish f = finish(pair, block, fields.first_pixel + slice.first_pixel, batch, buffers);
+        f.pixels = slice.pixels;
+        f.sum = after.sum && shape.pairs() > 1 ? sum : nullptr;
+        product_.whole(p, f);
+        continue;
+      }
       product_.panel(p);
       for (int j = 0; j < cut.bases; ++j) {
         const int64_t pair = i * shape.bases + cut.base + j;
@@ -245,19 +254,9 @@ void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice,
         f.sum = after.sum && shape.pairs() > 1 ? sum : nullptr;
         f.first = pair == 0;
         f.last = pair + 1 == shape.pairs();
-        end(f, pair, block);
+        isa_.finish(f);
       }
     }
-}
-
-void Kernel::end(Finish& f, int64_t pair, const Block& block) const {
-  isa_.finish(f);
-  for (int s = 1; f.limits && s < after.signs; ++s) {
-    f.limits += padded_;
-    f.flips = flips_[(pair * after.signs + s) * blocks_.size() + (&block - blocks_.data())];
-    f.limit_bits += f.sign_stride;
-    isa_.finish(f);
-  }
 }
 
 Finish Kernel::finish(int64_t pair, const Block& block, int64_t pixel, int64_t batch,
@@ -277,8 +276,7 @@ Finish Kernel::finish(int64_t pair, const Block& block, int64_t pixel, int64_t b
   f.products = static_cast<int>(shape.products());
   if (!limits_.empty()) {
     f.limits = limits_.data() + pair * after.signs * padded_ + block.first;
-    f.flips = flips_[pair * after.signs * blocks_.size() + (&block - blocks_.data())];
-    f.limit_bits = f.bits;
+    f.limits_stride = padded_;
   }
   return f;
 }

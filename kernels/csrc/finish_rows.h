@@ -1,0 +1,111 @@
+// The same steps as finish_steps.h for the few pixels of a tile, whose counts lie side by side: all
+// filters of some pixels at once, their constants from the first cache each time. For instruction
+// sets with many lanes, where that is no more than the products leave time for. Included after
+// finish.h.
+
+// All kLines * kLine filters are there.
+template <int kLines, bool kInner, bool kEach, bool kOne, bool kOuter, bool kSum>
+struct Rows {
+  static constexpr int kWidth = kLines * kLine;
+
+  const float *scale, *shift, *slope, *before, *curve, *after, *thresholds;
+  const float *each, *one;
+  float *sum, *floats;
+  uint8_t* bits;
+  int64_t each_stride, one_stride, floats_stride, bits_stride, sign_stride, thresholds_stride;
+  F products, each_scale;
+  bool first, last;
+  int signs;
+
+  explicit Rows(const Finish& f)
+      : scale(f.scale), shift(f.shift), slope(f.slope), before(f.before), curve(f.curve),
+        after(f.after), thresholds(f.thresholds), each(f.each), one(f.one), sum(f.sum),
+        floats(f.floats), bits(f.bits), each_stride(f.each_stride), one_stride(f.one_stride),
+        floats_stride(f.floats_stride), bits_stride(f.bits_stride), sign_stride(f.sign_stride),
+        thresholds_stride(f.thresholds_stride), products(F{} + static_cast<float>(f.products)),
+        each_scale(F{} + f.each_scale), first(f.first), last(f.last), signs(f.signs) {}
+
+  inline F value(const Count* counts, int64_t p, int v) const {
+    F x = dots_of(load<I>(counts + v), products);
+    if (kInner) x = bend(x, load<F>(slope + v));
+    x = x * load<F>(scale + v);
+    x = x + load<F>(shift + v);
+    if (kEach) x = x + load<F>(each + p * each_stride + v) * each_scale;
+    if (kSum && !first) x = load<F>(sum + p * kWidth + v) + x;
+    if (kSum && !last) return x;
+    if (kOne) x = x + load<F>(one + p * one_stride + v);
+    if (kOuter) {
+      x = x + load<F>(before + v);
+      x = bend(x, curve ? load<F>(curve + v) : F{} + 1.0f);
+      x = x + load<F>(after + v);
+    }
+    return x;
+  }
+
+  // P pixels from p on.
+  template <int P>
+  inline void finish(const Count* counts, int64_t p) const {
+    F y[P][kWidth / kLanes];
+    UNROLLED
+    for (int i = 0; i < P; ++i)
+      UNROLLED
+      for (int v = 0; v < kWidth; v += kLanes)
+        y[i][v / kLanes] = value(counts + i * kWidth, p + i, v);
+    if (kSum && !last) {
+      put(y, sum + p * kWidth, kWidth);
+      return;
+    }
+    if (floats) put(y, floats + p * floats_stride, floats_stride);
+    for (int s = 0; s < signs; ++s)
+      put_signs(y, thresholds + s * thresholds_stride, bits + s * sign_stride + p * bits_stride);
+  }
+
+  template <int P>
+  static inline void put(const F (&y)[P][kWidth / kLanes], float* to, int64_t stride) {
+    UNROLLED
+    for (int i = 0; i < P; ++i, to += stride)
+      UNROLLED
+      for (int v = 0; v < kWidth; v += kLanes) save(to + v, y[i][v / kLanes]);
+  }
+
+  template <int P>
+  inline void put_signs(const F (&y)[P][kWidth / kLanes], const float* limits, uint8_t* to) const {
+    UNROLLED
+    for (int i = 0; i < P; ++i, to += bits_stride)
+      UNROLLED
+      for (int v = 0; v < kWidth; v += kLine) {
+        uint32_t line = 0;
+        UNROLLED
+        for (int l = v; l < v + kLine; l += kLanes)
+          line |= less(y[i][l / kLanes], load<F>(limits + l)) << (l - v);
+        put_line<kLine>(line, kLine, to + v / 8);
+      }
+  }
+};
+
+template <int kLines, bool... kSteps>
+void finish_rows(const Finish& f, const Counted& counted, int p, int end) {
+  constexpr int P = 4 / kLines;
+  const Rows<kLines, kSteps...> rows(f);
+  const Count* counts = counted.first;
+  for (; p + P <= end; p += P, counts += P * rows.kWidth) rows.template finish<P>(counts, p);
+  for (; P > 1 && p < end; ++p, counts += rows.kWidth) rows.template finish<1>(counts, p);
+}
+
+template <int kLines, bool... kKnown>
+End rows_end(const Finish& f) {
+  if constexpr (sizeof...(kKnown) == 5) {
+    return finish_rows<kLines, kKnown...>;
+  } else {
+    const bool asked[] = {f.slope != nullptr, f.each != nullptr, f.one != nullptr,
+                          f.before != nullptr, f.sum != nullptr};
+    return asked[sizeof...(kKnown)] ? rows_end<kLines, kKnown..., true>(f)
+                                    : rows_end<kLines, kKnown..., false>(f);
+  }
+}
+
+// What finishes a tile.
+End tile_end(const Finish& f) {
+  if (f.dots || f.limits || f.channels != f.width) return end_of(f);
+  return f.width == 64 ? rows_end<4>(f) : f.width == 32 ? rows_end<2>(f) : rows_end<1>(f);
+}
