@@ -1,12 +1,10 @@
 // AMX int8 (Sapphire Rapids and newer): signs as bytes of +1 and -1, a tile of 16 pixels times a
 // tile of 16 filters over 64 channels in one tdpbssd (16 cycles, 1,024 products a cycle).
 //
-// Weights stay bits in memory (bytes would not stay in the second cache) and are expanded once for
-// each panel of 64 pixels, which then runs from that copy. vpmovm2b turns 64 bits into 64 bytes of
-// 0 or -1; or-ing 1 makes them +1 or -1.
-//
-// A field is padded to 64 signs with +1 on both sides, so of `padded` products `dot` is the sum and
-//   mismatches = (padded - dot) / 2
+// The image is stored as bytes; 16 positions of it that lie equally far apart are a tile, wherever
+// they are, so nothing is copied for a field. Weights stay bits in memory (bytes would not stay in the
+// second cache), and are expanded for 64 positions at a time, while other tiles are multiplied.
+// What is beyond the end of a run is multiplied by weights of zero.
 #include "isa.h"
 
 #if defined(__x86_64__)
@@ -21,138 +19,55 @@
 namespace bnn {
 namespace amx {
 
-constexpr int kLanes = 16;
-typedef int32_t I __attribute__((vector_size(64)));
-typedef float F __attribute__((vector_size(64)));
+#include "amx_registers.h"
 
-#if defined(BNN_EMULATE)
-inline uint32_t bits_of(I mask) {
-  uint32_t bits = 0;
-  for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(mask[i] & 1) << i;
-  return bits;
-}
-inline uint32_t greater(I a, I b) { return bits_of(a > b); }
-inline uint32_t less(F a, F b) { return bits_of(a < b); }
-
-inline void expand(uint64_t bits, uint8_t* out) {
-  for (int i = 0; i < 64; ++i) out[i] = bits >> i & 1 ? 0xff : 1;
-}
-
-// The eight tile registers, 16 rows of 64 bytes each.
-thread_local int8_t tiles[8][16][64];
-
-inline void configure() {}
-inline void release() {}
-template <int t>
-inline void zero() {
-  __builtin_memset(tiles[t], 0, sizeof tiles[t]);
-}
-template <int t>
-inline void load_tile(const void* from, int64_t stride) {
-  for (int r = 0; r < 16; ++r)
-    __builtin_memcpy(tiles[t][r], static_cast<const uint8_t*>(from) + r * stride, 64);
-}
-template <int t>
-inline void store_tile(void* to, int64_t stride) {
-  for (int r = 0; r < 16; ++r)
-    __builtin_memcpy(static_cast<uint8_t*>(to) + r * stride, tiles[t][r], 64);
-}
-template <int c, int a, int b>
-inline void multiply() {
-  for (int r = 0; r < 16; ++r)
-    for (int n = 0; n < 16; ++n) {
-      int32_t sum;
-      __builtin_memcpy(&sum, tiles[c][r] + 4 * n, 4);
-      for (int k = 0; k < 64; ++k) sum += tiles[a][r][k] * tiles[b][k / 4][4 * n + k % 4];
-      __builtin_memcpy(tiles[c][r] + 4 * n, &sum, 4);
-    }
-}
-bool runs_here() { return true; }
-#else
-inline uint32_t greater(I a, I b) {
-  return _mm512_cmpgt_epi32_mask(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b));
-}
-inline uint32_t less(F a, F b) {
-  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), _CMP_LT_OQ);
-}
-
-inline void expand(uint64_t bits, uint8_t* out) {
-  const __m512i bytes = _mm512_movm_epi8(bits);
-  _mm512_storeu_si512(out, _mm512_or_si512(bytes, _mm512_set1_epi8(1)));
-}
-
-// The tile instructions as assembly: the intrinsics of gcc 12 cannot name a tile by a constant.
-struct Config {
-  uint8_t palette = 1, start_row = 0, reserved[14] = {};
-  uint16_t columns[16] = {64, 64, 64, 64, 64, 64, 64, 64};
-  uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
-};
-constexpr Config kConfig;
-
-inline void configure() {
-  asm volatile("ldtilecfg %0" : : "m"(kConfig) : "memory");
-}
-inline void release() { asm volatile("tilerelease" : : : "memory"); }
-template <int t>
-inline void zero() {
-  asm volatile("tilezero %%tmm%c0" : : "i"(t));
-}
-template <int t>
-inline void load_tile(const void* from, int64_t stride) {
-  asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride), "i"(t) : "memory");
-}
-template <int t>
-inline void store_tile(void* to, int64_t stride) {
-  asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(stride), "i"(t) : "memory");
-}
-template <int c, int a, int b>
-inline void multiply() {
-  asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
-}
-
-// The processor says it has tiles (leaf 7, edx bits 24 and 25), and Linux lets us use them: it wants
-// to be asked once, because they make its saved state larger.
-bool ask() {
-  if (!__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl") ||
-      !__builtin_cpu_supports("avx512dq"))
-    return false;
-  uint32_t a = 7, b, c = 0, d;
-  asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-  if ((d >> 24 & 3) != 3) return false;
-  constexpr long kRequest = 0x1023, kTileData = 18;
-  return syscall(SYS_arch_prctl, kRequest, kTileData) == 0;
-}
-bool runs_here() {
-  static const bool answer = ask();
-  return answer;
-}
-#endif
-
+// What products count in: not mismatches here, but the dot products themselves.
 typedef int32_t Count;
-constexpr int64_t kMost = INT32_MAX / 2;
+constexpr int64_t kMost = 1 << 22;  // and whatever is made of it is exact in float32
 
 #include "lanes.h"
 
-inline I load_counts(const Count* row, int v) { return load<I>(row + v); }
-inline F load_dots(const Count* row, int v, int products) {
-  return __builtin_convertvector(I{} + products - load_counts(row, v) * 2, F);
-}
+inline I load_whole(const Count* row, int v, int) { return load<I>(row + v); }
+inline F dots_of(I dots, F) { return __builtin_convertvector(dots, F); }
+inline F load_dots(const Count* row, int v, int) { return dots_of(load<I>(row + v), F{}); }
+
+// More mismatches than a limit: a dot product below `products - 2 * limit`.
+template <int kWidth>
+struct Limits {
+  I limits[kWidth / kLanes];
+
+  Limits(const int32_t* from, int products) {
+    UNROLLED
+    for (int v = 0; v < kWidth / kLanes; ++v)
+      limits[v] = I{} + products - load<I>(from + v * kLanes) * 2;
+  }
+  inline uint64_t exceeded(const Count* dots) const {
+    uint64_t bits = 0;
+    UNROLLED
+    for (int v = 0; v < kWidth / kLanes; ++v)
+      bits |= uint64_t{greater(limits[v], load<I>(dots + v * kLanes))} << (v * kLanes);
+    return bits;
+  }
+};
+#define BNN_OWN_LIMITS
 
 #include "finish.h"
+#include "finish_rows.h"
+#undef BNN_OWN_LIMITS
 
 void store(const uint8_t* first, const uint8_t*, int64_t bytes, uint8_t* out) {
-  for (int64_t i = 0; i < bytes; i += 8) {
+  for (int64_t i = 0; i < bytes; i += 8, out += 64) {
     uint64_t bits;
     __builtin_memcpy(&bits, first + i, 8);
-    expand(bits, out + 8 * i);
+    expand(bits, out);
   }
 }
 
 // A tile of weights is 16 rows, one for 4 channels, of 16 filters times 4 channels: 64 bits a row.
-// [64 channels][16 filters][16 rows] of such words.
+// [16 filters][64 channels][16 rows] of such words.
 void lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out) {
-  for (int64_t chunk = 0; chunk < bytes; chunk += 8)
-    for (int first = 0; first < width; first += 16)
+  for (int first = 0; first < width; first += 16)
+    for (int64_t chunk = 0; chunk < bytes; chunk += 8)
       for (int row = 0; row < 16; ++row, out += 8) {
         uint64_t word = 0;
         for (int f = first; f < first + 16 && f < filters; ++f) {
@@ -164,64 +79,162 @@ void lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint
 }
 
 int64_t laid_out(int64_t bytes, int width) { return bytes * width; }
-int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width; }
 
-inline void keep(const int32_t (&dots)[16][16], int padded, int pixels, int32_t* counts,
-                 int width) {
-  for (int p = 0; p < pixels; ++p)
-    save(counts + int64_t{p} * width, (I{} + padded - load<I>(dots[p])) >> 1);
-}
+constexpr int kAhead = 8;      // tiles of weights are expanded so many before they are multiplied
+constexpr int kRing = 16;      // and kept so long where they are not needed again
+constexpr int kTogether = 8;   // pixels that are finished at once
 
-// 32 pixels (fewer are wanted: the buffer has room for whole panels) and 16 G filters.
-template <int G>
-void tile(const Panel& panel, int pixel, int group) {
-  const int64_t bytes = panel.runs[0].bytes, stride = bytes;
-  const uint8_t* fields = panel.input + panel.units[0] + pixel * stride;
-  const uint8_t* weights = panel.scratch + group * 1024;
-  const int groups = panel.width / 16;
-  zero<0>(), zero<1>(), zero<2>(), zero<3>();
-  for (int64_t k = 0; k < bytes; k += 64, weights += groups * 1024) {
-    load_tile<4>(fields + k, stride);
-    load_tile<5>(fields + k + 16 * stride, stride);
-    load_tile<6>(weights, 64);
-    multiply<0, 4, 6>();
-    multiply<1, 5, 6>();
-    if (G == 2) {
-      load_tile<7>(weights + 1024, 64);
-      multiply<2, 4, 7>();
-      multiply<3, 5, 7>();
+// Weights as they are multiplied: all tiles of 16 filters, one group after the other.
+struct Weights {
+  const uint8_t* bits;
+  uint8_t* tiles;
+  int chunks, last;  // tiles of a run; and how many rows of the last are not beyond its end
+  int all, mask;
+  alignas(64) int32_t begin[16];  // sums: signs past the last channel agree, and do not count
+
+  explicit Weights(const Panel& p)
+      : bits(p.weights), tiles(p.scratch), chunks(static_cast<int>((p.runs[0].bytes + 63) / 64)),
+        last(static_cast<int>((p.runs[0].bytes + 63) % 64 + 1) / 4),
+        all(p.width / 16 * p.n_runs * chunks), mask(p.count > 4 ? -1 : kRing - 1) {
+    const int32_t spare = static_cast<int32_t>(p.n_runs * p.runs[0].bytes) - p.products;
+    for (int32_t& sum : begin) sum = -spare;
+  }
+
+  uint8_t* tile(int i) const { return tiles + 1024 * (i & mask); }
+
+  // A quarter of tile i, if there is one. What is beyond the end of a run is zero.
+  inline void expand_quarter(int i, int quarter) const {
+    if (i >= all) return;
+    const uint8_t* from = bits + 128 * i + 32 * quarter;
+    uint8_t* to = tile(i) + 256 * quarter;
+    UNROLLED
+    for (int row = 0; row < 4; ++row) {
+      uint64_t word;
+      __builtin_memcpy(&word, from + 8 * row, 8);
+      expand(word, to + 64 * row);
     }
+    if (last == 16 || (i + 1) % chunks) return;
+    for (int row = last > 4 * quarter ? last - 4 * quarter : 0; row < 4; ++row)
+      __builtin_memset(to + 64 * row, 0, 64);
   }
-  alignas(64) int32_t dots[16][16];
-  int32_t* counts = static_cast<int32_t*>(panel.counts) + int64_t{pixel} * panel.width + 16 * group;
-  const int padded = static_cast<int>(bytes);
-  const int left = panel.count - pixel, upper = left < 16 ? left : 16;
-  const int lower = left < 32 ? left - upper : 16;
-  store_tile<0>(dots, 64), keep(dots, padded, upper, counts, panel.width);
-  store_tile<1>(dots, 64), keep(dots, padded, lower, counts + 16 * panel.width, panel.width);
-  if (G == 2) {
-    store_tile<2>(dots, 64), keep(dots, padded, upper, counts + 16, panel.width);
-    store_tile<3>(dots, 64), keep(dots, padded, lower, counts + 16 * panel.width + 16, panel.width);
+};
+
+// What is done while tiles are multiplied: dot products of the positions before are finished.
+struct Before {
+  const Finish* f = nullptr;
+  End end = nullptr;
+  Counted dots{};  // in rows as the panel counts positions
+  int pixel = 0, until = 0, due = 0;
+
+  // A share of them is due; a few are finished together.
+  inline void finish_share(int share) {
+    due += share;
+    if (due < kTogether) return;
+    finish(due);
+    due = 0;
+  }
+
+  inline void finish(int some) {
+    const int next = pixel + some < until ? pixel + some : until;
+    if (next > pixel) end(*f, {dots.first, dots.stride, f->rows + pixel}, pixel, next);
+    pixel = next;
+  }
+};
+
+// U tiles of 16 positions times all filters. Weights are expanded a while before they are multiplied: a
+// tile that was stored just before could not be loaded yet.
+template <int U, bool kExpand>
+void tiles(const Panel& p, const int64_t* units, const Weights& weights, int32_t* dots,
+           Before& before) {
+  const int share = (before.until - before.pixel + weights.all - 1) / weights.all;
+  const int64_t step = p.step, stride = int64_t{4} * p.width;
+  const int chunks = weights.chunks;
+  int i = 0;
+  for (int filter = 0; filter < p.width; filter += 16) {
+    load_tile<0>(weights.begin, 0);
+    if constexpr (U > 1) load_tile<1>(weights.begin, 0);
+    if constexpr (U > 2) load_tile<2>(weights.begin, 0);
+    if constexpr (U > 3) load_tile<3>(weights.begin, 0);
+    for (int r = 0; r < p.n_runs; ++r) {
+      const uint8_t* at = p.input + p.runs[r].offset;
+      for (int chunk = 0; chunk < chunks; ++chunk, ++i, at += 64) {
+        load_tile<6>(weights.tile(i), 64);
+        load_tile<4>(at + units[0], step);
+        multiply<0, 4, 6>();
+        if (kExpand) weights.expand_quarter(i + kAhead, 0);
+        if constexpr (U > 1) {
+          load_tile<5>(at + units[1], step);
+          multiply<1, 5, 6>();
+        }
+        if (kExpand) weights.expand_quarter(i + kAhead, 1);
+        if constexpr (U > 2) {
+          load_tile<4>(at + units[2], step);
+          multiply<2, 4, 6>();
+        }
+        if (kExpand) weights.expand_quarter(i + kAhead, 2);
+        if constexpr (U > 3) {
+          load_tile<5>(at + units[3], step);
+          multiply<3, 5, 6>();
+        }
+        if (kExpand) weights.expand_quarter(i + kAhead, 3);
+        if (share) before.finish_share(share);
+      }
+    }
+    int32_t* to = dots + filter;
+    store_tile<0>(to, stride);
+    if constexpr (U > 1) store_tile<1>(to + 16 * p.width, stride);
+    if constexpr (U > 2) store_tile<2>(to + 32 * p.width, stride);
+    if constexpr (U > 3) store_tile<3>(to + 48 * p.width, stride);
   }
 }
 
-void panel(const Panel& panel) {
-  const int64_t words = panel.runs[0].bytes / 64 * panel.width;
-  for (int64_t i = 0; i < words; ++i) {
-    uint64_t bits;
-    __builtin_memcpy(&bits, panel.weights + 8 * i, 8);
-    expand(bits, panel.scratch + 64 * i);
+template <bool kExpand>
+void tiles(const Panel& p, int unit, const Weights& weights, int32_t* dots, Before& before) {
+  const int64_t* units = p.units + unit;
+  switch (p.count - unit) {
+    case 1: return tiles<1, kExpand>(p, units, weights, dots, before);
+    case 2: return tiles<2, kExpand>(p, units, weights, dots, before);
+    case 3: return tiles<3, kExpand>(p, units, weights, dots, before);
+    default: return tiles<4, kExpand>(p, units, weights, dots, before);
   }
+}
+
+// Four tiles at a time; `to(unit)` says where their dot products go, `done(unit)` that they are there.
+template <class To, class Done>
+void all_tiles(const Panel& p, Before& before, const To& to, const Done& done) {
+  const Weights weights(p);
+  for (int i = 0; i < kAhead; ++i)
+    for (int quarter = 0; quarter < 4; ++quarter) weights.expand_quarter(i, quarter);
   configure();
-  for (int pixel = 0; pixel < panel.count; pixel += 32) {
-    if (panel.width == 16) {
-      tile<1>(panel, pixel, 0);
-    } else {
-      for (int group = 0; group < panel.width / 16; group += 2) tile<2>(panel, pixel, group);
-    }
+  tiles<true>(p, 0, weights, to(0), before);
+  done(0);
+  for (int unit = 4; unit < p.count; unit += 4) {
+    tiles<false>(p, unit, weights, to(unit), before);
+    done(unit);
   }
   release();
 }
+
+void panel(const Panel& p) {
+  Before nothing;
+  int32_t* const dots = static_cast<int32_t*>(p.counts);
+  all_tiles(p, nothing, [&](int unit) { return dots + unit * 16 * p.width; }, [](int) {});
+}
+
+void whole(const Panel& p, const Finish& f) {
+  alignas(64) int32_t room[2][64 * kWidest];
+  const auto to = [&](int unit) { return room[unit / 4 % 2]; };
+  Before before;
+  before.f = &f, before.end = tile_end(f);
+  all_tiles(p, before, to, [&](int unit) {
+    before.finish(f.pixels);  // what is left of those before
+    before.dots = {to(unit) - int64_t{unit} * 16 * p.width, p.width, nullptr};
+    while (before.until < f.pixels && f.rows[before.until] < 16 * (unit + 4)) ++before.until;
+  });
+  before.finish(f.pixels);
+}
+
+int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width; }
 
 // Tiles multiplied one after the other; one tdpbssd is 16 * 16 * 64 products.
 double limit(int64_t rounds) {
@@ -242,9 +255,10 @@ double limit(int64_t rounds) {
 }
 
 const Product kProducts[] = {
-    {.name = "bytes", .about = "weights kept as bits, expanded for each panel",
-     .form = Form::patches, .most = kMost, .grow = 8, .align = 8, .store = store,
-     .lay_out = lay_out, .laid_out = laid_out, .scratch = scratch, .panel = panel},
+    {.name = "bytes", .about = "weights kept as bits, expanded as they are multiplied",
+     .form = Form::positions, .most = kMost, .unit = 16, .grow = 8, .align = 8, .store = store,
+     .lay_out = lay_out, .laid_out = laid_out, .scratch = scratch, .panel = panel,
+     .whole = whole},
 };
 
 }  // namespace amx

@@ -56,6 +56,9 @@ inline I load_counts(const Count* row, int v) {
                                     : _mm256_unpacklo_epi16(counts, none));
 }
 // Fused, and exact all the same: these are whole numbers below 2^24.
+inline I load_whole(const Count* row, int v, int products) {
+  return I{} + products - load_counts(row, v) * 2;
+}
 inline F load_dots(const Count* row, int v, int products) {
   const __m256 counts = _mm256_cvtepi32_ps(reinterpret_cast<__m256i>(load_counts(row, v)));
   return _mm256_fnmadd_ps(counts, _mm256_set1_ps(2), _mm256_set1_ps(static_cast<float>(products)));
@@ -67,7 +70,7 @@ template <int kWidth>
 struct Limits {
   __m256i least[kWidth / 16];
 
-  explicit Limits(const int32_t* from) {
+  Limits(const int32_t* from, int) {
     UNROLLED
     for (int i = 0; i < kWidth / 16; ++i)
       least[i] = _mm256_packus_epi32(above(from + 16 * i), above(from + 16 * i + 8));

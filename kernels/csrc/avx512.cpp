@@ -138,6 +138,9 @@ inline I load_counts(const Count* row, int v) { return load<I>(row + v); }
 inline F dots_of(I counts, F products) {
   return fused(__builtin_convertvector(counts, F), F{} - 2.0f, products);
 }
+inline I load_whole(const Count* row, int v, int products) {
+  return I{} + products - load_counts(row, v) * 2;
+}
 inline F load_dots(const Count* row, int v, int products) {
   return dots_of(load_counts(row, v), F{} + static_cast<float>(products));
 }

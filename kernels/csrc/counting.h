@@ -1,6 +1,6 @@
 // Products with a filter to a lane, 32 signs of it to a word: counted plainly, and by carries.
-// Included by an instruction set with a population count of vectors inside its namespace, after it has
-// defined
+// Included inside its namespace by an instruction set with a population count of vectors, after it
+// has defined
 //
 //   kLanes, I, Word             lanes of int32 and of uint32
 //   I count(Word x)             the population count of each lane
@@ -9,11 +9,11 @@
 //   I add_pairs(I sum, I x, I w)     sum + the product of both low halves + that of both high ones
 //   settle(Word& sums, I& carries)   nothing; keeps a compiler from computing them later
 //
-// "prefix" counts with fewer operations. Let s_k be the xor of the first k words of (input ^ weight).
-// A full adder over s_{k-2}, x_{k-1}, x_k gives the sum bit s_k and a carry that counts twice. Xor is
-// linear, so with inputs and weights stored as running xors (P and Q), s_k = P_k ^ Q_k is one
-// operation, and with m = s_{k-1} the carry is m ? ~s_k : s_{k-2}, one more. Two words cost two xors, a
-// carry, a count and an add: 5 operations, where plain counting takes 6.
+// "prefix" counts with fewer operations. Let s_k be the xor of the first k words of input ^ weight.
+// A full adder over s_{k-2}, x_{k-1}, x_k gives the sum bit s_k and a carry that counts twice. Xor
+// is linear, so with inputs and weights stored as running xors (P and Q), s_k = P_k ^ Q_k is one
+// operation, and with m = s_{k-1} the carry is m ? ~s_k : s_{k-2}, one more. Two words cost two
+// xors, a carry, a count and an add: 5 operations, where plain counting takes 6.
 //   mismatches = popcount(s_last) - popcount(s_0) + 2 * the popcounts of all carries
 #include "tiles.h"
 

@@ -5,7 +5,8 @@
 //   I, F                           vectors of int32 and float
 //   Count                          what its products count in: int32_t or uint16_t
 //   I load_counts(const Count* row, int v)               the counts of filters v .. v + kLanes
-//   F load_dots(const Count* row, int v, int products)   and products - 2 count of each
+//   I load_whole(const Count* row, int v, int products)  and their dot products
+//   F load_dots(const Count* row, int v, int products)   as floats
 //   uint32_t greater(I a, I b)     bit i is set where a[i] > b[i]
 //   uint32_t less(F a, F b)        bit i is set where a[i] < b[i]
 
@@ -15,7 +16,7 @@ template <int kWidth>
 struct Limits {
   I limits[kWidth / kLanes];
 
-  explicit Limits(const int32_t* from) {
+  Limits(const int32_t* from, int) {
     for (int v = 0; v < kWidth / kLanes; ++v) limits[v] = load<I>(from + v * kLanes);
   }
   inline uint64_t exceeded(const Count* counts) const {
@@ -50,10 +51,7 @@ void finish_dots(const Finish& given, const Counted& counted, int p, int end) {
   for (; p < end; ++p, ++row) {
     const Count* counts = counted.of(*row);
     alignas(64) int32_t out[kWidest];
-    for (int v = 0; v < f.width; v += kLanes) {
-      const I twice = load_counts(counts, v) * 2;
-      save(out + v, I{} + f.products - twice);
-    }
+    for (int v = 0; v < f.width; v += kLanes) save(out + v, load_whole(counts, v, f.products));
     __builtin_memcpy(f.dots + p * f.dots_stride, out, sizeof(int32_t) * f.channels);
   }
 }
@@ -62,7 +60,7 @@ template <int kWidth, bool kWhole>
 inline void finish_limits(const Finish& given, const Counted& counted, int p, int end) {
   const Finish f = given;
   for (int s = 0; s < f.signs; ++s) {
-    const Limits<kWidth> limits(f.limits + s * f.limits_stride);
+    const Limits<kWidth> limits(f.limits + s * f.limits_stride, f.products);
     uint8_t* to = f.bits + s * f.sign_stride + p * f.bits_stride;
     const int32_t *row = counted.rows, *const row_end = row + (end - p);
     for (; row < row_end; ++row, to += f.bits_stride)

@@ -1,7 +1,8 @@
-// The same steps as finish_steps.h for the few pixels of a tile, whose counts lie side by side: all
-// filters of some pixels at once, their constants from the first cache each time. For instruction
-// sets with many lanes, where that is no more than the products leave time for. Included after
-// finish.h.
+// The same steps as finish_steps.h for the few pixels of a tile: all filters of some pixels at
+// once, their constants from the first cache each time. For instruction sets with many lanes, where
+// that is no more than the products leave time for. Included after finish.h, with
+//
+//   F dots_of(I counts, F products)    dot products, as floats
 
 // All kLines * kLine filters are there.
 template <int kLines, bool kInner, bool kEach, bool kOne, bool kOuter, bool kSum>
@@ -42,15 +43,15 @@ struct Rows {
     return x;
   }
 
-  // P pixels from p on.
+  // P pixels from p on, whose counts are in these rows.
   template <int P>
-  inline void finish(const Count* counts, int64_t p) const {
+  inline void finish(const Count* counts, const int32_t* row, int64_t p) const {
     F y[P][kWidth / kLanes];
     UNROLLED
     for (int i = 0; i < P; ++i)
       UNROLLED
       for (int v = 0; v < kWidth; v += kLanes)
-        y[i][v / kLanes] = value(counts + i * kWidth, p + i, v);
+        y[i][v / kLanes] = value(counts + row[i] * kWidth, p + i, v);
     if (kSum && !last) {
       put(y, sum + p * kWidth, kWidth);
       return;
@@ -88,8 +89,9 @@ void finish_rows(const Finish& f, const Counted& counted, int p, int end) {
   constexpr int P = 4 / kLines;
   const Rows<kLines, kSteps...> rows(f);
   const Count* counts = counted.first;
-  for (; p + P <= end; p += P, counts += P * rows.kWidth) rows.template finish<P>(counts, p);
-  for (; P > 1 && p < end; ++p, counts += rows.kWidth) rows.template finish<1>(counts, p);
+  const int32_t* row = counted.rows;
+  for (; p + P <= end; p += P, row += P) rows.template finish<P>(counts, row, p);
+  for (; P > 1 && p < end; ++p, ++row) rows.template finish<1>(counts, row, p);
 }
 
 template <int kLines, bool... kKnown>

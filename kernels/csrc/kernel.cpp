@@ -141,6 +141,7 @@ void Kernel::plan_slices() {
     return;
   }
   if (product_.form == Form::bands) return plan_strip();
+  if (product_.form == Form::positions) return plan_positions();
   const int64_t wide = shape.out(shape.width), all = shape.pixels();
   const int64_t step = product_.form == Form::planes ? 1 : shape.stride * pixel_stored_;
   const int most = static_cast<int>(kPerPixel * panel_pixels_ / product_.unit);
@@ -159,6 +160,30 @@ void Kernel::plan_slices() {
   }
   for (size_t i = 0; i < slices_.size(); ++i) {
     slices_[i].units = units_.data() + begins[i];
+    slices_[i].rows = rows_.data() + slices_[i].first_pixel;
+  }
+}
+
+// Units either go on from row to row, through the border, or end with each row: whichever are fewer.
+void Kernel::plan_positions() {
+  const int64_t wide = shape.out(shape.width), tall = shape.out(shape.height), unit = product_.unit;
+  const int64_t step = shape.stride * pixel_stored_, across = shape.width + 2 * shape.padding;
+  const bool on = ((tall - 1) * across + wide + unit - 1) / unit < tall * ((wide + unit - 1) / unit);
+  const int64_t row = on ? across : round_up(wide, unit);  // positions from row to row
+  const int64_t row_bytes = shape.stride * row_stored_;
+  const int64_t in_slice = kPositions / unit, units = (row * (tall - 1) + wide + unit - 1) / unit;
+  for (int64_t first = 0; first < units; first += in_slice) {
+    const int64_t n = std::min(in_slice, units - first);
+    Slice slice{0, nullptr, nullptr, static_cast<int>(n), static_cast<int64_t>(rows_.size()), 0};
+    for (int64_t i = 0; i < n * unit; ++i) {
+      const int64_t at = first * unit + i, y = at / row, x = at % row;
+      if (i % unit == 0) units_.push_back(on ? at * step : y * row_bytes + x * step);
+      if (x < wide && y < tall) rows_.push_back(static_cast<int32_t>(i)), ++slice.pixels;
+    }
+    slices_.push_back(slice);
+  }
+  for (size_t i = 0; i < slices_.size(); ++i) {
+    slices_[i].units = units_.data() + i * in_slice;
     slices_[i].rows = rows_.data() + slices_[i].first_pixel;
   }
 }

@@ -27,7 +27,7 @@ struct Shape {
   int64_t products() const { return kernel * kernel * channels; }
 };
 
-constexpr int64_t kCache = 192 << 10;  // bytes of stored patches or bands that are worked on at a time
+constexpr int64_t kCache = 192 << 10;  // stored bytes of patches or bands that are worked on at once
 
 struct Buffers {
   const uint8_t* input;   // [inputs][batch][height][width][pixel_bytes]
@@ -86,6 +86,7 @@ class Kernel final : public Runner {
   void plan_runs();
   void plan_blocks();
   void plan_slices();
+  void plan_positions();
   void lay_out(const uint8_t* weights);
   void find_limits();
 

@@ -24,6 +24,9 @@ constexpr int64_t kMost = INT32_MAX / 2;
 #include "lanes.h"
 
 inline I load_counts(const Count* row, int v) { return load<I>(row + v); }
+inline I load_whole(const Count* row, int v, int products) {
+  return I{} + products - load_counts(row, v) * 2;
+}
 inline F load_dots(const Count* row, int v, int products) {
   return __builtin_convertvector(I{} + products - load_counts(row, v) * 2, F);
 }

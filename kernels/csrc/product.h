@@ -19,6 +19,7 @@ constexpr int kPanelPixels = 64;    // at most this many output pixels in a pane
                                     // block, more where all blocks are narrow
 constexpr int64_t kLead = 64;       // bytes before a band; the last four of them are zero
 constexpr int kPerPixel = 2;        // rows of counts: a unit may reach past the end of a row
+constexpr int kPositions = 256;     // in a panel of positions
 
 // The bytes of one receptive field, as stretches that lie side by side in memory.
 struct Run {
@@ -30,6 +31,7 @@ struct Panel {
   const uint8_t* input;    // stored form, see Product::store
   const int64_t* units;    // where each unit's field begins, in stored bytes
   int count;               // units
+  int64_t step;            // in positions, stored bytes from one to the next
   const Run* runs;         // in stored bytes
   int n_runs;
   const uint8_t* weights;  // this block's, as laid out by the product
@@ -45,6 +47,7 @@ enum class Form {
   rows,     // fields are read from the padded image
   bands,    // fields are stretches of bands, one for each row of output: all columns of the padded
             // image, and of each the pixels that this row needs; those `dilation` apart are neighbours
+  positions,  // the same, by units of neighbours that may run on into the border, and the next row
   patches,  // each field is first copied together (im2col), in panels that fit a cache
   planes,   // each row of the padded image is cut into planes: one nibble of all of its pixels,
             // a byte to each; those that a stride apart are neighbours. A run is one nibble
@@ -72,7 +75,7 @@ struct Product {
   const char* about;
   Form form;
   int64_t most;    // products that a count can hold
-  int unit = 1;    // output pixels that are stored, and counted, together: 1 or 2, in planes 16
+  int unit = 1;    // output pixels that are stored, and counted, together: 1 or 2, or 16
   int grow = 1;    // stored bytes for one packed byte
   int align = 1;   // the weights of a run are padded to a whole number of this many packed bytes, and
                    // so is a patch; reading a run from the image, the product masks what is beyond

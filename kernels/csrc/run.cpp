@@ -110,7 +110,9 @@ void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const 
   const int64_t raw = (shape.width + 2 * shape.padding + shape.stride) * bytes;
   const bool as_it_is =  // and no run is read past its end, which may be the end of the input
       shape.padding == 0 && product_.grow == 1 && run_bytes_ == padded_run_;
-  const int64_t stored_bytes = round_up(tall * row_stored_ + product_.align + product_.unit, 64);
+  const int64_t beyond =  // what is read past the end, or written there
+      product_.align * product_.grow + product_.unit * shape.stride * pixel_stored_;
+  const int64_t stored_bytes = round_up(tall * row_stored_ + beyond, 64);
   uint8_t* stored = as_it_is ? nullptr : room<0>(shape.inputs * stored_bytes);
   uint8_t* whole = room<1>(2 * raw);  // a row with its borders; its middle is written row by row
   uint8_t* above = whole + raw;       // a row of border
@@ -217,14 +219,15 @@ void Kernel::compute(const Fields& fields, int64_t batch, const Buffers& buffers
 
 void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice, int64_t batch,
                    const Buffers& buffers) const {
-  const int64_t counted = int64_t{kPerPixel} * kPanelPixels * kWidest;
-  alignas(64) int32_t counts[counted];
-  alignas(64) float sum[kPanelPixels * kWidest];
+  constexpr int64_t kCounts = std::max(kPerPixel * kPanelPixels, kPositions) * kWidest;
+  int32_t* counts = reinterpret_cast<int32_t*>(room<4>(kCounts * sizeof(int32_t)));
+  float* sum = reinterpret_cast<float*>(room<5>(kCounts * sizeof(float)));
   Panel p{};
   p.units = slice.units;
   p.count = slice.n_units;
   p.runs = runs_.data();
   p.n_runs = static_cast<int>(runs_.size());
+  p.step = shape.stride * pixel_stored_;
   p.products = static_cast<int>(shape.products());
   p.counts = counts;
   p.scratch = product_.scratch ? room<3>(product_.scratch(field_bytes_, kWidest)) : nullptr;
@@ -237,6 +240,7 @@ void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice,
       if (product_.whole && !after.raw()) {
         const int64_t pair = i * shape.bases + cut.base;
         Finish f = finish(pair, block, fields.first_pixel + slice.first_pixel, batch, buffers);
+        f.rows = slice.rows;
         f.pixels = slice.pixels;
         f.sum = after.sum && shape.pairs() > 1 ? sum : nullptr;
         product_.whole(p, f);
