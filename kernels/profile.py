@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -158,6 +158,9 @@ def _about(profile: Profile) -> dict[str, Any]:
     }
 
 
+_TIMES = tuple(one.name for one in fields(Timing) if one.name != "rounds")
+
+
 def load(path: Path) -> Profile:
     """Errors name the file and what is wrong with it."""
     try:
@@ -181,7 +184,8 @@ def load(path: Path) -> Profile:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    times = {name: float(row[name]) for name in ("median_ns", "spread_ns", "low_ns", "disturbed")}
+    row = {"crowded": 0.0, **row}  # which files made before it was looked for do not have
+    times = {name: float(row[name]) for name in _TIMES}
     return Entry(
         from_data(row["op"]), str(row["kernel"]), Timing(**times, rounds=int(row["rounds"]))
     )
