@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -97,7 +98,7 @@ def every_form(backbone: Backbone, batch: int) -> dict[str, Runs]:
         "int8": lambda: _quantized(planned, images),
     }
     if baselines.offers_bfloat16():
-        halved = module.to(torch.bfloat16)
+        halved = deepcopy(module).to(torch.bfloat16)  # which would else change the module itself
         ways |= {
             "bfloat16 eager": lambda: lambda: halved(images.bfloat16()),
             "bfloat16 inductor": lambda: _frozen(halved, images.bfloat16()),

@@ -6,9 +6,11 @@ import pytest
 import torch
 from torch import nn
 
+from kernels import baselines
 from kernels.ops import Linear, RealConv
 from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
+from trainers import twin
 from trainers.bench_programs import _where_it_ends
 from trainers.network import network
 from trainers.norms import EPSILON
@@ -55,6 +57,17 @@ def test_with_the_same_weights_it_answers_as_the_network_of_that_plan() -> None:
                 layer.bias.copy_(net.bank.whole(step.source, "bias"))
         images = torch.randn(3, 3, 12, 12)
         torch.testing.assert_close(made(images), net(images), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("error")  # a form that does not run is left out with a warning
+def test_every_form_runs_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baselines, "offers_bfloat16", lambda: True)
+    monkeypatch.setattr(twin, "_frozen", lambda module, images: lambda: module(images))
+    forms = twin.every_form(find_backbone("resnet20").sized(8), batch=1)
+    real = {f"{dtype} {way}" for dtype in ("float32", "bfloat16") for way in ("eager", "inductor")}
+    assert set(forms) == {*real, "int8"}
+    for runs in forms.values():
+        assert runs(2)[1] > 0
 
 
 def test_where_binary_stops_winning() -> None:
