@@ -12,7 +12,7 @@ from kernels import lined, sample
 from kernels.engine import depths, runner
 from kernels.flow import Flow, Value, flow
 from kernels.isas import Choice
-from kernels.ops import Op, Stem
+from kernels.ops import BinaryConv, Op, Stem
 from kernels.parameters import Array
 from kernels.program import Node, Program
 
@@ -30,6 +30,8 @@ class Case:
         self._reads = _pixels(form.reads, rng) if pixels else _random(form.reads, rng)
         self._residual = None if form.residual is None else _random(form.residual, rng)
         self._floats, self._bits = _room(form.floats), _room(form.bits)
+        if isinstance(op, BinaryConv) and form.floats == form.residual:
+            self._floats = self._residual  # as in a program, where nobody else wants the residual
 
     def runs(self, n: int) -> Sequence[float]:
         """The nanoseconds of each of n runs, taken in the core. See `timing.Runs`."""

@@ -1,6 +1,7 @@
 """Where the values of a program lie in its one stretch of memory, planned ahead.
 
-Values that are never alive together share memory. A layout is as small as what is alive at once
+Values that are never alive together share memory, and floats that a residual was added to lie where
+that residual was, if nobody needs it any more. A layout is as small as what is alive at once
 wherever that can be found: first the largest values are placed, then other orders are tried.
 """
 
@@ -12,15 +13,17 @@ from typing import NamedTuple
 
 from kernels.flow import Value
 from kernels.lined import LINE
-from kernels.program import Node, last_reads, reads_pixels
+from kernels.program import Node, last_reads, reads_pixels, written_over
 
 TRIES = 200
 
 
 class Live(NamedTuple):
-    """A value, its bytes, and the nodes between which it is alive, both included."""
+    """Values that lie at one place, one after another; their bytes, and the nodes between which
+    they are alive, both included.
+    """
 
-    value: int
+    values: tuple[int, ...]
     size: int
     first: int
     last: int
@@ -41,10 +44,16 @@ def lives(values: Sequence[Value], nodes: Sequence[Node], output: int) -> list[L
     last = last_reads(nodes, output)
     image = {} if reads_pixels(nodes) else {0: 0}
     born = image | {value: n for n, node in enumerate(nodes) for value in node.writes}
-    return [
-        Live(value, aligned(values[value].bytes), first, last.get(value, first))
-        for value, first in born.items()
-    ]
+    over = {node.floats: written_over(n, node, values, last) for n, node in enumerate(nodes)}
+    found: dict[int, Live] = {}  # by the value that lies there last
+    for value, first in born.items():
+        before, until = over.get(value), last.get(value, first)
+        if before is None:
+            found[value] = Live((value,), aligned(values[value].bytes), first, until)
+        else:
+            there = found.pop(before)
+            found[value] = there._replace(values=(*there.values, value), last=until)
+    return list(found.values())
 
 
 def aligned(size: int) -> int:
@@ -105,4 +114,4 @@ def _placed(order: Sequence[Live]) -> Layout:
         placed.append((offset, live))
         placed.sort(key=lambda at: at[0])
     total = max(offset + live.size for offset, live in placed)
-    return Layout({live.value: offset for offset, live in placed}, total)
+    return Layout({value: offset for offset, live in placed for value in live.values}, total)

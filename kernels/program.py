@@ -5,13 +5,13 @@ A program is what a search hands over: `kernels.engine` runs it, `kernels.model`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from kernels import parameters
 from kernels.flow import Use, Value, flow
-from kernels.ops import Linear, Op, Stem
+from kernels.ops import BinaryConv, BinaryLinear, Linear, Op, Stem
 from kernels.parameters import Parameters
 
 MOST_NODES = 65_536
@@ -189,3 +189,18 @@ def last_reads(nodes: Sequence[Node], output: int) -> dict[int, int]:
     """For each value that is read, the last node that does; the output is read at the end."""
     last = {use.value: n for n, node in enumerate(nodes) for use in node.uses}
     return last | {output: len(nodes)}
+
+
+def written_over(
+    n: int, node: Node, values: Sequence[Value], last: Mapping[int, int]
+) -> int | None:
+    """The value whose place the floats of node n take: its residual, which nobody reads afterwards.
+
+    Binary convolutions allow that: whatever the kernel, each number of a residual is read just
+    before the one that is written there. It halves the memory that a shortcut keeps busy.
+    """
+    if not isinstance(node.op, BinaryConv | BinaryLinear) or node.floats is None:
+        return None
+    if node.residual is None or values[node.residual.value] != values[node.floats]:
+        return None
+    return node.residual.value if last[node.residual.value] == n else None

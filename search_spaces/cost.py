@@ -28,6 +28,7 @@ from kernels.ops import (
     Skip,
     Stem,
 )
+from kernels.program import written_over
 from search_spaces.plan import Plan
 
 
@@ -119,6 +120,7 @@ def live_bytes(plan: Plan) -> list[int]:
     alive = {0}
     live: list[int] = []
     for n, step in enumerate(plan.steps):
+        alive.discard(written_over(n, step.node, plan.values, last))
         alive.update(step.writes)
         live.append(sum(plan.values[value].bytes for value in alive))
         alive = {value for value in alive if last.get(value, n) > n}

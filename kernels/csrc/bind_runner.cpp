@@ -33,7 +33,9 @@ struct Given {
     io.reads = reads.data();
     if (s.residual.sets)
       io.residual = borrowed.read<float>(residual, "residual", sizes(s.residual, batch));
-    if (s.floats.sets) io.floats = borrowed.write<float>(floats, "floats", sizes(s.floats, batch));
+    if (s.floats.sets)
+      io.floats = borrowed.write<float>(floats, "floats", sizes(s.floats, batch),
+                                        runner.in_place() ? "residual" : "");
     if (s.bits.sets) io.bits = borrowed.write<uint8_t>(bits, "bits", sizes(s.bits, batch));
   }
 };

@@ -62,7 +62,8 @@ bnn::Buffers buffers(const bnn::Kernel& kernel, int64_t batch, nb::handle input,
         {a.residual == bnn::Residual::one ? 1 : s.pairs(), batch, y, x, s.filters});
   if (a.raw()) b.dots = borrowed.write<int32_t>(dots, "dots", {s.pairs(), batch, y, x, s.filters});
   if (a.floats)
-    b.floats = borrowed.write<float>(floats, "floats", {sets, batch, y, x, s.filters});
+    b.floats =
+        borrowed.write<float>(floats, "floats", {sets, batch, y, x, s.filters}, "residual");
   if (a.signs)
     b.bits = borrowed.write<uint8_t>(bits, "bits",
                                      {sets, a.signs, batch, y, x, kernel.filter_bytes()});

@@ -38,13 +38,15 @@ inline std::string attribute_text(nb::handle of, const char* name) {
   return as_text(attribute);
 }
 
-// Remembers what a call reads and writes, to refuse outputs that overlap.
+// Remembers what a call reads and writes, to refuse outputs that overlap: but for one that may be
+// written `over` what is read.
 struct Borrowed {
   struct Range { const char* name; uintptr_t begin, end; bool written; };
   std::vector<Range> ranges;
 
   template <class T>
-  T* take(nb::handle array, const char* name, const Sizes& want, bool written) {
+  T* take(nb::handle array, const char* name, const Sizes& want, bool written,
+          const std::string& over = "") {
     const std::string wish = std::string(name) + " is a " + (written ? "writable " : "") +
                              "NumPy array " + kName<T> + text(want) + "; got ";
     if (!nb::ndarray_check(array)) {
@@ -70,9 +72,11 @@ struct Borrowed {
       throw std::invalid_argument(wish + "a read-only one");
     const uintptr_t begin = reinterpret_cast<uintptr_t>(a.data());
     const Range range{name, begin, begin + step * sizeof(T), written};
-    for (const Range& other : ranges)
+    for (const Range& other : ranges) {
+      if (other.name == over && other.begin == begin && other.end == range.end) continue;
       if ((written || other.written) && begin < other.end && other.begin < range.end)
         throw std::invalid_argument(std::string(name) + " shares memory with " + other.name);
+    }
     ranges.push_back(range);
     return const_cast<T*>(static_cast<const T*>(a.data()));
   }
@@ -82,8 +86,8 @@ struct Borrowed {
     return take<T>(array, name, want, false);
   }
   template <class T>
-  T* write(nb::handle array, const char* name, const Sizes& want) {
-    return take<T>(array, name, want, true);
+  T* write(nb::handle array, const char* name, const Sizes& want, const char* over = "") {
+    return take<T>(array, name, want, true, over);
   }
 };
 

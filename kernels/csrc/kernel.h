@@ -48,6 +48,7 @@ class Kernel final : public Runner {
 
   void run(int64_t batch, const Buffers& buffers, int threads) const;
   Shapes shapes() const override;
+  bool in_place() const override { return true; }
   void run(int64_t batch, const Io& io, int threads) const override;  // not for raw dot products
 
   // Throws std::invalid_argument where a bit past the last channel is set.

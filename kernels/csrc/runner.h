@@ -32,6 +32,7 @@ class Runner {
  public:
   virtual ~Runner() = default;
   virtual Shapes shapes() const = 0;
+  virtual bool in_place() const { return false; }  // whether floats may be where the residual is
   virtual void run(int64_t batch, const Io& io, int threads) const = 0;
 };
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kernels import bits, isas, reference
-from kernels.binary import Constants, Kernel
+from kernels.binary import Constants, Kernel, empty
 from kernels.isas import Choice
 from kernels.ops import BinaryConv, BinaryLinear, Curve, Epilogue, Residual
 
@@ -107,6 +108,22 @@ def run(case: Any, choice: Choice, threads: int = 1) -> None:
 @pytest.mark.parametrize("op", SHAPES, ids=str)
 def test_dot_products(case: Callable[..., Any], choice: Choice, op: BinaryConv) -> None:
     run(case(op, batch=2), choice)
+
+
+@EVERY
+@pytest.mark.parametrize("bases", BASES, ids=str)
+@pytest.mark.parametrize("filters", [5, 16, 37, 64, 80])
+@pytest.mark.parametrize("residual", [Residual.ONE, Residual.EACH])
+def test_floats_may_be_written_where_the_residual_is(
+    case: Callable[..., Any], choice: Choice, residual: Residual, bases: str, filters: int
+) -> None:
+    """As programs do: nothing of it is read after something was written there."""
+    each = residual is Residual.EACH
+    after = Epilogue(floats=True, signs=2, sum=not each, residual=residual, outer=Curve.PRELU)
+    made = case(conv(13, 64, filters, padding=1, after=after, **BASES[bases]), batch=2)
+    kernel = Kernel(made.op, bits.pack(made.w), made.constants, choice=choice, threads=2)
+    out = dataclasses.replace(empty(made.op, 2), floats=made.residual)
+    made.check(kernel.run(bits.pack(made.x), made.residual, out=out))
 
 
 @EVERY

@@ -151,8 +151,23 @@ def test_outputs_are_checked() -> None:
 
 def test_an_output_may_not_lie_on_an_input() -> None:
     here = residual()
+    memory, size = np.zeros(2 * here.size, F), here.size
+    first, second = (memory[at : at + size].reshape(here.shape) for at in (0, size // 2))
     with pytest.raises(ValueError, match="floats shares memory with residual"):
-        a_kernel().run(signs(), here, out=Result(floats=here, bits=empty(OP, 1).bits))
+        a_kernel().run(signs(), first, out=Result(floats=second, bits=empty(OP, 1).bits))
+    bits = memory.view(np.uint8)[:75].reshape(1, 1, 1, 5, 5, 3)
+    with pytest.raises(ValueError, match="bits shares memory with residual"):
+        a_kernel().run(signs(), first, out=Result(floats=here, bits=bits))
+
+
+def test_floats_may_lie_on_the_residual_and_nowhere_else() -> None:
+    here = residual()
+    want = a_kernel().run(signs(), here).floats
+    assert (
+        a_kernel().run(signs(), here, out=Result(floats=here, bits=empty(OP, 1).bits)).floats
+        is here
+    )
+    np.testing.assert_array_equal(here, want)
 
 
 def test_a_kernel_that_is_not_there_is_named() -> None:

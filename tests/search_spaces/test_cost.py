@@ -125,6 +125,11 @@ def test_the_peak_is_what_is_alive_by_hand() -> None:
     assert cost(one).peak_bytes == 12672
 
 
+def test_a_map_that_is_added_to_is_not_there_twice() -> None:
+    """digits, f1 and b2, 4096 and 128 bytes, become f3 and b4: only the signs are there twice."""
+    assert live_bytes(planned("digits | 3x1 mean"))[1] == 4096 + 2 * 128
+
+
 def test_constants_are_scales_and_shifts_slopes_thresholds_and_factors() -> None:
     after = Epilogue(floats=True, signs=1)
     conv = BinaryConv(height=4, width=4, channels=8, filters=8, padding=1, bases=3, after=after)
