@@ -122,7 +122,9 @@ def _parser() -> argparse.ArgumentParser:
         help="a step of a supernet; memory over 1,000 evaluations; whole packed programs",
     )
     timed.add_argument("--backbone", default="resnet20", metavar="NAME", help="(%(default)s)")
-    timed.add_argument("--batch", type=_a_count, default=128, help="(%(default)s)")
+    timed.add_argument(
+        "--batch", type=_a_count, metavar="N", help="images at once (programs 1, else 128)"
+    )
     timed.add_argument("--rounds", type=_a_count, default=3, help="(%(default)s)")
     timed.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
     return parser
@@ -336,7 +338,8 @@ def bench(args: argparse.Namespace) -> None:
     from trainers.bench_programs import programs
 
     run = {"step": benches.step, "memory": benches.memory, "programs": programs}[args.what]
-    for line in run(find_space("groupnet", args.backbone), args.batch, args.rounds):
+    batch = args.batch or (1 if args.what == "programs" else 128)
+    for line in run(find_space("groupnet", args.backbone), batch, args.rounds):
         print(line, flush=True)
 
 

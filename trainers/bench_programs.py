@@ -7,10 +7,10 @@ hold its own dispatch, as whoever calls it pays that too.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from kernels.case import program
 from kernels.engine import Engine
 from kernels.ops import BinaryConv
 from kernels.program import Normal, Program
+from kernels.progress import Progress
 from kernels.stem import with_stem
 from kernels.timing import Runs
 from search_spaces.backbone import Backbone
@@ -33,6 +34,8 @@ from trainers import twin
 
 BASES = (1, 3, 4, 5, 8)
 ROUNDS = 7
+PATIENCE_S = 10.0  # of each measurement: to wait for others to leave the core
+T = TypeVar("T")
 
 
 class Ours(NamedTuple):
@@ -44,18 +47,24 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
     """Group-Net with K bases on the backbone of the space, `rounds` times over."""
     backbone, threads = space.backbone, torch.get_num_threads()
     yield f"{backbone.name}, batch {batch}, {threads} threads, {machine.here()}"
-    ours = {f"K={k}": _ours(f"groupnet-k{k}", backbone, batch, threads) for k in BASES}
-    ours["bireal"] = _ours("bireal", backbone, batch, threads)
+    names = {**{f"K={k}": f"groupnet-k{k}" for k in BASES}, "bireal": "bireal"}
+    ours = {
+        name: _ours(arch, backbone, batch, threads)
+        for name, arch in _told(names.items(), "choosing kernels")
+    }
     ours["K=1 on pixels"] = _on_pixels(backbone, batch, threads)
     theirs = twin.every_form(backbone, batch)
     things = {**{name: one.runs for name, one in ours.items()}, **theirs}
     every: dict[str, list[float]] = {name: [] for name in things}
-    disturbed = 0.0
-    for _ in range(rounds):
-        for name, found in timing.measure(things, ROUNDS).items():
+    disturbed = crowded = 0.0
+    for _ in _told(range(rounds), "whole programs, round"):
+        for name, found in timing.measure(things, ROUNDS, patience_s=PATIENCE_S).items():
             every[name].append(found.median_ns)
-            disturbed = max(disturbed, found.disturbed)
-    yield f"medians of {rounds} runs; at most {disturbed:.0%} of the turns were disturbed"
+            disturbed, crowded = max(disturbed, found.disturbed), max(crowded, found.crowded)
+    yield (
+        f"medians of {rounds} runs; at most {disturbed:.0%} of the turns were disturbed, and in "
+        f"{crowded:.0%} others shared the core"
+    )
     times = {name: statistics.median(took) for name, took in every.items()}
     for name, took in times.items():
         ratios = " ".join(f"{times[other] / took:6.2f}x {other}" for other in theirs)
@@ -64,6 +73,15 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
     yield from _where_it_ends(times, list(theirs))
     yield from _branch_by_branch(backbone, batch, threads, rounds)
     yield from _convolutions(ours["K=1"].engine, _images(backbone, batch), rounds)
+
+
+def _told(things: Collection[T], what: str) -> Iterator[T]:
+    """The same, and how far that is."""
+    progress = Progress(len(things), what)
+    for n, thing in enumerate(things):
+        progress.at(n)
+        yield thing
+    progress.end()
 
 
 def _ours(name: str, backbone: Backbone, batch: int, threads: int) -> Ours:
@@ -113,8 +131,8 @@ def _branch_by_branch(backbone: Backbone, batch: int, threads: int, rounds: int)
         images = _images(backbone, batch)
         things = {way: partial(engine.clock, images) for way, engine in engines.items()}
         gains = []
-        for _ in range(rounds):
-            found = timing.measure(things, 3 * ROUNDS)
+        for _ in _told(range(rounds), f"{name}, round"):
+            found = timing.measure(things, 3 * ROUNDS, patience_s=PATIENCE_S)
             gains.append(found["apart"].median_ns / found["stacked"].median_ns - 1)
         low, high = min(gains), max(gains)
         yield (
@@ -125,18 +143,23 @@ def _branch_by_branch(backbone: Backbone, batch: int, threads: int, rounds: int)
 
 def _convolutions(engine: Engine, images: NDArray[np.float32], rounds: int) -> Iterator[str]:
     """The binary 3x3 convolutions alone, inside the program, beside torch's of their shapes."""
+    every = [(n, node.op) for n, node in enumerate(engine.program.nodes)]
+    ops = {n: op for n, op in every if isinstance(op, BinaryConv) and op.kernel > 1}
+
+    def inside(n: int) -> Sequence[float]:
+        took: list[float] = engine.clock_nodes(images, n)[:, list(ops)].sum(axis=1).tolist()
+        return took
+
+    things: dict[BinaryConv | None, Runs] = {None: inside}
+    for op in ops.values():
+        runs = things.get(op) or baselines.best_float32(op, len(images)).runs
+        assert runs is not None
+        things[op] = runs
     ratios = []
-    for _ in range(rounds):
-        nodes = np.median(engine.clock_nodes(images, 20), axis=0)
-        mine = theirs = 0.0
-        known: dict[BinaryConv, float] = {}
-        for node, took in zip(engine.program.nodes, nodes, strict=True):
-            if isinstance(node.op, BinaryConv) and node.op.kernel > 1:
-                if node.op not in known:
-                    best = baselines.best_float32(node.op, len(images))
-                    assert best.runs is not None
-                    known[node.op] = timing.measure({0: best.runs}, 5, tries=1)[0].median_ns
-                mine, theirs = mine + took, theirs + known[node.op]
+    for _ in _told(range(rounds), "convolutions alone, round"):
+        found = timing.measure(things, 3 * ROUNDS, patience_s=PATIENCE_S)
+        mine = found[None].median_ns
+        theirs = sum(found[op].median_ns for op in ops.values())
         ratios.append(theirs / mine)
         yield f"binary convolutions: {mine / 1e6:.3f} ms, torch float32 {theirs / 1e6:.3f} ms"
     yield f"convolutions alone: 1/{statistics.median(ratios):.1f} of float32"
