@@ -90,10 +90,13 @@ def _ours(name: str, backbone: Backbone, batch: int, threads: int) -> Ours:
 
 
 def _on_pixels(backbone: Backbone, batch: int, threads: int) -> Ours:
-    """The same with a stem on uint8."""
+    """The same with a stem on uint8; as in a trained network, nothing is added before a pool."""
     plain = _program("groupnet-k1", backbone)
+    first, *others = plain.parameters
+    first = {**first, "shift": np.zeros_like(first["shift"])}
     normal = Normal((128.0,) * backbone.channels, (64.0,) * backbone.channels)
-    engine = Engine(with_stem(replace(plain, normal=normal)), threads=threads)
+    plain = replace(plain, parameters=(first, *others), normal=normal)
+    engine = Engine(with_stem(plain), threads=threads)
     form = (batch, backbone.height, backbone.width, backbone.channels)
     pixels = np.random.default_rng(1).integers(0, 256, form, np.uint8)
     return Ours(engine, partial(engine.clock, pixels))

@@ -80,6 +80,9 @@ void lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint
 
 int64_t laid_out(int64_t bytes, int width) { return bytes * width; }
 
+// Some 500 cycles: not for each panel.
+constexpr Mode kTiles = {configure, release};
+
 constexpr int kAhead = 8;      // tiles of weights are expanded so many before they are multiplied
 constexpr int kRing = 16;      // and kept so long where they are not needed again
 constexpr int kTogether = 8;   // pixels that are finished at once
@@ -205,14 +208,12 @@ void all_tiles(const Panel& p, Before& before, const To& to, const Done& done) {
   const Weights weights(p);
   for (int i = 0; i < kAhead; ++i)
     for (int quarter = 0; quarter < 4; ++quarter) weights.expand_quarter(i, quarter);
-  configure();
   tiles<true>(p, 0, weights, to(0), before);
   done(0);
   for (int unit = 4; unit < p.count; unit += 4) {
     tiles<false>(p, unit, weights, to(unit), before);
     done(unit);
   }
-  release();
 }
 
 void panel(const Panel& p) {
@@ -236,6 +237,8 @@ void whole(const Panel& p, const Finish& f) {
 
 int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width; }
 
+#include "amx_stem.h"
+
 // Tiles multiplied one after the other; one tdpbssd is 16 * 16 * 64 products.
 double limit(int64_t rounds) {
   alignas(64) static uint8_t bytes[1024];
@@ -258,16 +261,22 @@ const Product kProducts[] = {
     {.name = "bytes", .about = "weights kept as bits, expanded as they are multiplied",
      .form = Form::positions, .most = kMost, .unit = 16, .grow = 8, .align = 8, .store = store,
      .lay_out = lay_out, .laid_out = laid_out, .scratch = scratch, .panel = panel,
-     .whole = whole},
+     .whole = whole, .mode = &kTiles},
 };
 
 }  // namespace amx
+
+const StemOps kAmxStem = {
+    .bytes = true, .together = true, .laid_out = amx::stem::laid_out,
+    .lay_out = amx::stem::lay_out, .scratch = amx::stem::scratch, .row = amx::stem::row,
+    .largest = kAvx512Stem.largest, .mode = &amx::kTiles,
+};
 
 const Isa kAmx = {
     "amx",      "AMX int8, with AVX-512BW", amx::runs_here, amx::kProducts,      1,
     amx::finish, amx::pack,                 amx::limit,     "tdpbssd on +1 and -1 as bytes",
     &kAvx512Real,
-    &kAvx512Stem,
+    &kAmxStem,
 };
 
 }  // namespace bnn

@@ -47,6 +47,20 @@ inline void multiply() {
       __builtin_memcpy(registers[c][r] + 4 * n, &sum, 4);
     }
 }
+// Pixels are not signed; with kSigned what they are multiplied with is.
+template <int c, int a, int b, bool kSigned>
+inline void multiply_pixels() {
+  for (int r = 0; r < 16; ++r)
+    for (int n = 0; n < 16; ++n) {
+      int32_t sum;
+      __builtin_memcpy(&sum, registers[c][r] + 4 * n, 4);
+      for (int k = 0; k < 64; ++k) {
+        const int8_t x = registers[a][r][k], w = registers[b][k / 4][4 * n + k % 4];
+        sum += static_cast<uint8_t>(x) * (kSigned ? int{w} : int{static_cast<uint8_t>(w)});
+      }
+      __builtin_memcpy(registers[c][r] + 4 * n, &sum, 4);
+    }
+}
 bool runs_here() { return true; }
 #else
 inline uint32_t greater(I a, I b) {
@@ -87,6 +101,16 @@ inline void store_tile(void* to, int64_t stride) {
 template <int c, int a, int b>
 inline void multiply() {
   asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
+}
+
+// Pixels are not signed; with kSigned what they are multiplied with is.
+template <int c, int a, int b, bool kSigned>
+inline void multiply_pixels() {
+  if constexpr (kSigned) {
+    asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
+  } else {
+    asm volatile("tdpbuud %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(c), "i"(a), "i"(b));
+  }
 }
 
 // The processor says it has tiles (leaf 7, edx bits 24 and 25), and Linux lets us use them: it wants

@@ -70,6 +70,27 @@ struct Weave {
   std::vector<Piece> pieces;  // [period][lines]
 };
 
+// What a processor wants to be told before some work, and after it: for a thread that is at work.
+struct Mode {
+  void (*enter)();
+  void (*leave)();
+};
+
+class Entered {
+ public:
+  explicit Entered(const Mode* mode) : mode_(mode) {
+    if (mode_) mode_->enter();
+  }
+  ~Entered() {
+    if (mode_) mode_->leave();
+  }
+  Entered(const Entered&) = delete;
+  Entered& operator=(const Entered&) = delete;
+
+ private:
+  const Mode* const mode_;
+};
+
 struct Product {
   const char* name;
   const char* about;
@@ -94,6 +115,7 @@ struct Product {
   void (*panel)(const Panel&);
   // What `panel` does, each tile finished while its counts are in the first cache; null: it has none.
   void (*whole)(const Panel&, const Finish&) = nullptr;
+  const Mode* mode = nullptr;  // in which panels are counted; it takes longer to enter than to count some
 };
 
 // What becomes of the counts of one panel, one pair of input and base. See kernels/epilogue.py.

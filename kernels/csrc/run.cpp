@@ -211,6 +211,7 @@ void Kernel::compute(const Fields& fields, int64_t batch, const Buffers& buffers
   const int64_t parts = threads == 1 ? 1 : std::min(panels, (4 * threads + blocks - 1) / blocks);
   auto work = [&](int64_t item) {
     const int64_t block = item / parts, part = item % parts;
+    const Entered mode(product_.mode);
     for (int64_t i = part * panels / parts; i < (part + 1) * panels / parts; ++i)
       panel(fields, blocks_[block], slice(i, fields.pixels), batch, buffers);
   };

@@ -13,7 +13,6 @@ namespace {
 
 constexpr int64_t kStrip = 64 << 10;  // bytes of an image that are stored at a time
 constexpr int64_t kLine = 64;
-constexpr int64_t kPairs = 2 * kStemPiece;
 
 Stretches pooled(const StemShape& s, int64_t size) {
   if (s.pool) return Stretches::sliding(size, s.pool, s.pool_stride, s.pool_padding);
@@ -62,7 +61,10 @@ Stem::Stem(const StemShape& shape, const After& after, const Isa& isa, const int
       wide_(pooled(shape, shape.out(shape.width))),
       blocks_((shape.filters + kStemPiece - 1) / kStemPiece),
       line_((shape.width + 2 * shape.padding) * shape.channels),
-      strip_(std::max<int64_t>(1, (kStrip / 2 / line_ - shape.kernel) / shape.stride + 1)),
+      window_{shape.kernel, shape.kernel * shape.channels, line_},
+      value_(ops_.bytes ? 1 : 2),
+      together_(ops_.together ? blocks_ : 1),
+      strip_(std::max<int64_t>(1, (kStrip / value_ / line_ - shape.kernel) / shape.stride + 1)),
       alive_(shape.pool ? std::min((shape.pool + shape.pool_stride - 1) / shape.pool_stride,
                                    tall_.size())
                         : 0) {
@@ -73,22 +75,15 @@ Stem::Stem(const StemShape& shape, const After& after, const Isa& isa, const int
   correct(weights, mean);
 }
 
-// A row of a window is one stretch of values. Where they are odd, a zero weight meets the next one.
 void Stem::lay_out(const int16_t* weights) {
-  const StemShape& s = shape_;
-  const int64_t run = s.kernel * s.channels, pairs = (run + 1) / 2;
-  for (int64_t y = 0; y < s.kernel; ++y)
-    for (int64_t i = 0; i < pairs; ++i) offsets_.push_back(y * line_ + 2 * i);
-  weights_.resize((blocks_ * s.kernel * pairs + 1) * kPairs);
-  const uintptr_t at = reinterpret_cast<uintptr_t>(weights_.data());
-  first_weight_ = weights_.data() + (kLine - at % kLine) % kLine / sizeof(int16_t);
-  for (int64_t f = 0; f < s.filters; ++f)
-    for (int64_t y = 0; y < s.kernel; ++y)
-      for (int64_t i = 0; i < run; ++i) {
-        const int64_t pair = (f / kStemPiece * s.kernel + y) * pairs + i / 2;
-        first_weight_[pair * kPairs + f % kStemPiece * 2 + i % 2] =
-            weights[(f * s.kernel + y) * run + i];
-      }
+  for (int64_t y = 0; y < window_.rows; ++y)
+    for (int64_t i = 0; i < window_.run; i += 2) offsets_.push_back(y * line_ + i);
+  const int64_t block = ops_.laid_out(window_);
+  weights_.resize(blocks_ * block + kLine);
+  first_weight_ = weights_.data() + (kLine - reinterpret_cast<uintptr_t>(weights_.data()) % kLine) % kLine;
+  for (int64_t b = 0, f = 0; b < blocks_; ++b, f += kStemPiece)
+    ops_.lay_out(window_, weights + f * window_.rows * window_.run,
+                 std::min<int64_t>(kStemPiece, shape_.filters - f), first_weight_ + b * block);
 }
 
 // A window sums weight * pixel; wanted is weight * (pixel - mean), of the taps inside the image.
@@ -133,67 +128,106 @@ void Stem::run(int64_t batch, const Io& io, int threads) const {
 }
 
 // Rows of the padded image from `row` on, which may lie over the border.
-void Stem::store(const uint8_t* image, int64_t row, int64_t rows, int16_t* to) const {
+template <class Value>
+void Stem::store_as(const uint8_t* image, int64_t row, int64_t rows, Value* to) const {
   const int64_t border = shape_.padding * shape_.channels, values = line_ - 2 * border;
   for (int64_t y = row - shape_.padding; rows > 0; --rows, ++y, to += line_) {
     if (y < 0 || y >= shape_.height) {
-      std::fill_n(to, line_, int16_t{0});
+      std::fill_n(to, line_, Value{0});
       continue;
     }
     const uint8_t* from = image + y * values;
-    std::fill_n(to, border, int16_t{0});
+    std::fill_n(to, border, Value{0});
     for (int64_t i = 0; i < values; ++i) to[border + i] = from[i];
-    std::fill_n(to + border + values, border, int16_t{0});
+    std::fill_n(to + border + values, border, Value{0});
   }
-  to[0] = 0;  // what the zero weight of the last row meets
+  std::fill_n(reinterpret_cast<uint8_t*>(to), kStemBeyond, uint8_t{0});
+}
+
+void Stem::store(const uint8_t* image, int64_t row, int64_t rows, uint8_t* to) const {
+  if (ops_.bytes) return store_as(image, row, rows, to);
+  store_as(image, row, rows, reinterpret_cast<int16_t*>(to));
 }
 
 void Stem::part(const Part& p) const {
   const StemShape& s = shape_;
   const int64_t last = tall_.end[p.end - 1];
-  int16_t* stored = reinterpret_cast<int16_t*>(
-      room<0>(2 * (((strip_ - 1) * s.stride + s.kernel) * line_ + 1)));
+  uint8_t* stored =
+      room<0>(((strip_ - 1) * s.stride + s.kernel) * line_ * value_ + kStemBeyond);
   int64_t next = p.first;  // the first output row that is not complete
+  const Entered mode(ops_.mode);
   for (int64_t first = tall_.begin[next]; first < last; first += strip_) {
     const int64_t end = std::min(first + strip_, last);
     store(p.image, first * s.stride, (end - 1 - first) * s.stride + s.kernel, stored);
     int64_t then = next;
-    for (int64_t block = 0; block < blocks_; ++block)
+    for (int64_t block = 0; block < blocks_; block += together_)
       then = strip(p, stored, first, end, block, next);
     next = then;
   }
 }
 
-// The rows first .. end of the convolution, of 16 filters. Returns the output row that comes next.
-int64_t Stem::strip(const Part& p, const int16_t* stored, int64_t first, int64_t end,
+// The rows first .. end of the convolution, of the blocks that are made together. Returns the output
+// row that comes next.
+int64_t Stem::strip(const Part& p, const uint8_t* stored, int64_t first, int64_t end,
                     int64_t block, int64_t next) const {
   const StemShape& s = shape_;
-  const int64_t pooled = wide_.size() * kStemPiece;
-  float* sums = reinterpret_cast<float*>(room<1>(4 * s.out(s.width) * kStemPiece));
+  const int64_t row = s.out(s.width) * kStemPiece, pooled = wide_.size() * kStemPiece;
+  float* sums = reinterpret_cast<float*>(room<1>(4 * together_ * row));
   float* held = reinterpret_cast<float*>(room<2>(4 * blocks_ * alive_ * pooled));
   for (int64_t y = first; y < end; ++y) {
     if (y < tall_.begin[next]) continue;  // no window of the pool has it
-    convolve(stored + (y - first) * s.stride * line_, y, block, sums);
-    if (!s.pool) finish(p, y, block, sums);
-    for (int64_t to = next; s.pool && to < p.end && tall_.begin[to] <= y; ++to) {
-      float* out = held + (block * alive_ + to % alive_) * pooled;
-      ops_.largest({sums, wide_.begin.data(), wide_.end.data(), static_cast<int>(wide_.size()),
-                    y == tall_.begin[to], out});
-      if (y + 1 == tall_.end[to]) finish(p, to, block, out);
+    convolve(stored + (y - first) * s.stride * line_ * value_, y, block, sums);
+    for (int64_t b = 0; b < together_; ++b) {
+      if (s.pool) {
+        pool(p, y, block + b, sums + b * row, next, held + (block + b) * alive_ * pooled);
+      } else {
+        finish(p, y, block + b, sums + b * row);
+      }
     }
     while (next < p.end && tall_.end[next] == y + 1) ++next;
   }
   return next;
 }
 
-void Stem::convolve(const int16_t* input, int64_t row, int64_t block, float* to) const {
-  const int64_t pairs = static_cast<int64_t>(offsets_.size());
-  const int64_t cuts = static_cast<int64_t>(rows_.begin.size());
+// A row of the convolution goes to all rows of the pool that have it, from `next` on.
+void Stem::pool(const Part& p, int64_t row, int64_t block, const float* sums, int64_t next,
+                float* held) const {
+  for (int64_t to = next; to < p.end && tall_.begin[to] <= row; ++to) {
+    float* out = held + to % alive_ * wide_.size() * kStemPiece;
+    if (row == tall_.begin[to]) ask_for(p, to, block);
+    ops_.largest({sums, wide_.begin.data(), wide_.end.data(), static_cast<int>(wide_.size()),
+                  row == tall_.begin[to], out});
+    if (row + 1 == tall_.end[to]) finish(p, to, block, out);
+  }
+}
+
+void Stem::convolve(const uint8_t* input, int64_t row, int64_t block, float* to) const {
   const int64_t wide = static_cast<int64_t>(columns_.begin.size()) * kStemPiece;
-  const int64_t correction = (block * cuts + rows_.of[row]) * wide;
-  ops_.row({input, shape_.stride * shape_.channels, offsets_.data(), static_cast<int>(pairs),
-            first_weight_ + block * pairs * kPairs, whole_.data() + correction,
-            part_.data() + correction, places_.data(), static_cast<int>(places_.size()), to});
+  const int64_t corrections = static_cast<int64_t>(rows_.begin.size()) * wide;
+  const int64_t correction = block * corrections + rows_.of[row] * wide;
+  const int pixels = static_cast<int>(places_.size());
+  ops_.row({.input = input,
+            .step = shape_.stride * shape_.channels,
+            .window = window_,
+            .offsets = offsets_.data(),
+            .blocks = static_cast<int>(together_),
+            .weights = first_weight_ + block * ops_.laid_out(window_),
+            .whole = whole_.data() + correction,
+            .part = part_.data() + correction,
+            .corrections = corrections,
+            .columns = places_.data(),
+            .pixels = pixels,
+            .scratch = room<3>(ops_.scratch(window_, pixels)),
+            .out = to});
+}
+
+// The lines of the cache that a row of some filters will be written to.
+void Stem::ask_for(const Part& p, int64_t row, int64_t block) const {
+  const int64_t pixels = wide_.size();
+  const Finish f =
+      ending_.finish(0, block * kStemPiece, kStemPiece, (p.row + row) * pixels, p.all, p.io);
+  for (int64_t x = 0; f.floats && x < pixels; ++x)
+    __builtin_prefetch(f.floats + x * f.floats_stride, 1);
 }
 
 void Stem::finish(const Part& p, int64_t row, int64_t block, const float* sums) const {

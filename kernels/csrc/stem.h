@@ -43,12 +43,17 @@ class Stem final : public Runner {
   };
 
   void lay_out(const int16_t* weights);
+  template <class Value>
+  void store_as(const uint8_t* image, int64_t row, int64_t rows, Value* to) const;
   void correct(const int16_t* weights, const float* mean);
-  void store(const uint8_t* image, int64_t row, int64_t rows, int16_t* to) const;
+  void store(const uint8_t* image, int64_t row, int64_t rows, uint8_t* to) const;
   void part(const Part& part) const;
-  int64_t strip(const Part& part, const int16_t* stored, int64_t first, int64_t end, int64_t block,
+  int64_t strip(const Part& part, const uint8_t* stored, int64_t first, int64_t end, int64_t block,
                 int64_t next) const;
-  void convolve(const int16_t* input, int64_t row, int64_t block, float* to) const;
+  void convolve(const uint8_t* input, int64_t row, int64_t block, float* to) const;
+  void pool(const Part& part, int64_t row, int64_t block, const float* sums, int64_t next,
+            float* held) const;
+  void ask_for(const Part& part, int64_t row, int64_t block) const;
   void finish(const Part& part, int64_t row, int64_t block, const float* sums) const;
 
   const StemShape shape_;
@@ -58,12 +63,15 @@ class Stem final : public Runner {
   const Cuts rows_, columns_;
   const Stretches tall_, wide_;     // of the pool, or of single rows and columns
   const int64_t blocks_, line_;     // of 16 filters; values of a row of the image with its border
+  const StemWindow window_;
+  const int64_t value_;             // bytes of a value
+  const int64_t together_;          // blocks of which a row is made at once
   const int64_t strip_;             // rows of the convolution whose image is stored at a time
   const int64_t alive_;             // pooled rows that are not complete yet, at most
   std::vector<int64_t> offsets_;    // of the pairs of a window
   std::vector<int32_t> places_;     // of the correction of each column
-  std::vector<int16_t> weights_;    // [block][pair][16][2]
-  int16_t* first_weight_ = nullptr;  // aligned: a pair of 16 filters is a line of the cache
+  std::vector<uint8_t> weights_;    // of each block
+  uint8_t* first_weight_ = nullptr;  // the first line of the cache there
   std::vector<int32_t> whole_;      // [block][cut of rows][cut of columns][16]
   std::vector<float> part_;
 };

@@ -9,10 +9,40 @@
 
 namespace stem {
 
+// Taps are taken two by two: what lies side by side in the image is multiplied and added up by one
+// instruction. Where a run of them is odd, a weight of zero meets the next value. [pair][filter][2].
+int64_t laid_out(const StemWindow& window) {
+  return (window.pairs() * 4 * kLine + 63) / 64 * 64;
+}
+
+void lay_out(const StemWindow& window, const int16_t* weights, int64_t filters, uint8_t* out) {
+  __builtin_memset(out, 0, laid_out(window));
+  const int64_t pairs = window.pairs() / window.rows;
+  for (int64_t f = 0; f < filters; ++f)
+    for (int64_t y = 0; y < window.rows; ++y)
+      for (int64_t i = 0; i < window.run; ++i, ++weights)
+        __builtin_memcpy(out + ((y * pairs + i / 2) * kLine + f) * 4 + i % 2 * 2, weights, 2);
+}
+
+int64_t scratch(const StemWindow&, int) { return 0; }
+
 inline I both(const int16_t* from) { return I{} + load<int32_t>(from); }
 
+// A row of one block.
+struct Block {
+  const int16_t* input;
+  int64_t step;
+  const int64_t* offsets;
+  int pairs;
+  const int16_t* weights;
+  const int32_t* whole;
+  const float* part;
+  const int32_t* columns;
+  float* out;
+};
+
 template <int P>
-inline void tile(const StemRow& row, int pixel) {
+inline void tile(const Block& row, int pixel) {
   const int16_t* at[P];
   I sum[P][kVectors];
   UNROLLED
@@ -51,7 +81,7 @@ inline void tile(const StemRow& row, int pixel) {
 
 // `n` tiles of `size` pixels, at most P. Returns the pixel after them.
 template <int P>
-int tiles(const StemRow& row, int size, int n, int pixel) {
+int tiles(const Block& row, int size, int n, int pixel) {
   if constexpr (P > 1) {
     if (size < P) return tiles<P - 1>(row, size, n, pixel);
   }
@@ -60,11 +90,22 @@ int tiles(const StemRow& row, int size, int n, int pixel) {
 }
 
 // As few tiles as will do, whose sizes differ by one at most.
-void row(const StemRow& given) {
-  const StemRow r = given;
+void row(const StemRow& r) {
   const int n = (r.pixels + kStemTile - 1) / kStemTile, size = r.pixels / n, larger = r.pixels % n;
-  const int pixel = larger ? tiles<kStemTile>(r, size + 1, larger, 0) : 0;
-  tiles<kStemTile>(r, size, n - larger, pixel);
+  const int64_t weights = laid_out(r.window);
+  for (int b = 0; b < r.blocks; ++b) {
+    const Block block{reinterpret_cast<const int16_t*>(r.input),
+                      r.step,
+                      r.offsets,
+                      static_cast<int>(r.window.pairs()),
+                      reinterpret_cast<const int16_t*>(r.weights + b * weights),
+                      r.whole + b * r.corrections,
+                      r.part + b * r.corrections,
+                      r.columns,
+                      r.out + int64_t{b} * r.pixels * kLine};
+    const int pixel = larger ? tiles<kStemTile>(block, size + 1, larger, 0) : 0;
+    tiles<kStemTile>(block, size, n - larger, pixel);
+  }
 }
 
 // kColumns columns in a window; 0: as many as there are.
@@ -105,4 +146,7 @@ void largest(const StemPool& given) {
 
 }  // namespace stem
 
-constexpr StemOps kStem = {stem::row, stem::largest};
+constexpr StemOps kStem = {
+    .bytes = false, .together = false, .laid_out = stem::laid_out, .lay_out = stem::lay_out,
+    .scratch = stem::scratch, .row = stem::row, .largest = stem::largest,
+};

@@ -1,0 +1,121 @@
+// The convolution on pixels: a weight of 16 bits is two bytes, 256 * upper + lower, the upper one
+// signed, and the two products are added up apart, each exact. Included by amx.cpp inside its
+// namespace.
+//
+// A window is not one stretch of the image, so the windows of a row of output are copied together,
+// where all blocks of filters find them.
+
+namespace stem {
+
+constexpr int kPixels = 32;  // two tiles
+constexpr int kCopied = 32;  // bytes at a time, so that a run (28 at most) is one copy
+
+int64_t chunks(const StemWindow& window) { return (window.rows * window.run + 63) / 64; }
+
+// [chunk][upper, lower][16 rows][16 filters][4 bytes]: two tiles for each 64 bytes of a window.
+int64_t laid_out(const StemWindow& window) { return chunks(window) * 2048; }
+
+void lay_out(const StemWindow& window, const int16_t* weights, int64_t filters, uint8_t* out) {
+  __builtin_memset(out, 0, laid_out(window));
+  const int64_t bytes = window.rows * window.run;
+  for (int64_t f = 0; f < filters; ++f)
+    for (int64_t i = 0; i < bytes; ++i, ++weights) {
+      uint8_t* to = out + i / 64 * 2048 + i % 64 / 4 * 64 + f * 4 + i % 4;
+      const uint16_t weight = static_cast<uint16_t>(*weights);
+      to[0] = static_cast<uint8_t>(weight >> 8);
+      to[1024] = static_cast<uint8_t>(weight & 255);
+    }
+}
+
+// The windows of kPixels pixels, twice, and what the copy of the last one writes too much.
+int64_t scratch(const StemWindow& window, int) {
+  return 2 * kPixels * 64 * chunks(window) + kCopied;
+}
+
+// The windows of the pixels first .. end, of kRows rows; 0: as many as there are.
+template <int kRows>
+void gather(const StemRow& row, int first, int end, int64_t size, uint8_t* to) {
+  const int64_t line = row.window.line, run = row.window.run;
+  const int64_t rows = kRows ? kRows : row.window.rows, step = row.step;
+  const uint8_t* from = row.input + first * step;
+  for (int p = first; p < end; ++p, from += step, to += size) {
+    UNROLLED
+    for (int64_t y = 0; y < rows; ++y) __builtin_memcpy(to + y * run, from + y * line, kCopied);
+  }
+}
+
+// Those of kPixels from `first` on, if there are any.
+void gather(const StemRow& row, int first, int64_t size, uint8_t* to) {
+  const int end = first + kPixels < row.pixels ? first + kPixels : row.pixels;
+  if (row.window.rows == 7) return gather<7>(row, first, end, size, to);
+  gather<0>(row, first, end, size, to);
+}
+
+// The sums of U tiles of 16 pixels: [tile][upper, lower][16 pixels][16 filters].
+template <int U>
+inline void tiles(const uint8_t* windows, int64_t size, int64_t chunks, const uint8_t* weights,
+                  int32_t* sums) {
+  zero<0>(), zero<1>();
+  if constexpr (U > 1) zero<2>(), zero<3>();
+  for (int64_t c = 0; c < chunks; ++c, windows += 64, weights += 2048) {
+    load_tile<6>(weights, 64);
+    load_tile<4>(windows, size);
+    multiply_pixels<0, 4, 6, true>();
+    load_tile<7>(weights + 1024, 64);
+    multiply_pixels<1, 4, 7, false>();
+    if constexpr (U > 1) {
+      load_tile<5>(windows + 16 * size, size);
+      multiply_pixels<2, 5, 6, true>();
+      multiply_pixels<3, 5, 7, false>();
+    }
+  }
+  store_tile<0>(sums, 64);
+  store_tile<1>(sums + 256, 64);
+  if constexpr (U > 1) {
+    store_tile<2>(sums + 512, 64);
+    store_tile<3>(sums + 768, 64);
+  }
+}
+
+// What tiles gave, of the pixels first .. end of a block, corrected.
+void correct(const StemRow& row, int block, int first, int end, const int32_t* sums) {
+  const int32_t *columns = row.columns, *whole = row.whole + block * row.corrections;
+  const float* part = row.part + block * row.corrections;
+  float* out = row.out + (int64_t{block} * row.pixels + first) * kLine;
+  for (; first < end; first += 16, sums += 512) {
+    const int some = end - first < 16 ? end - first : 16;
+    for (int p = 0; p < some; ++p, out += kLine) {
+      const int64_t at = columns[first + p];
+      const I exact = load<I>(sums + p * kLine) * 256 + load<I>(sums + 256 + p * kLine) +
+                      load<I>(whole + at);
+      save(out, __builtin_convertvector(exact, F) + load<F>(part + at));
+    }
+  }
+}
+
+// Two tiles at a time. Those before are corrected, and the next windows gathered, while they are
+// multiplied.
+void row(const StemRow& given) {
+  const StemRow r = given;
+  const int64_t n = chunks(r.window), size = 64 * n, block_bytes = laid_out(r.window);
+  alignas(64) int32_t room[2][1024];
+  gather(r, 0, size, r.scratch);
+  int block = 0, first = 0, end = 0, turn = 0;  // what is to be corrected
+  for (int p = 0, side = 0; p < r.pixels; p += kPixels, side ^= 1) {
+    const uint8_t* windows = r.scratch + side * kPixels * size;
+    for (int b = 0; b < r.blocks; ++b, turn ^= 1) {
+      const uint8_t* weights = r.weights + b * block_bytes;
+      if (r.pixels - p > 16) {
+        tiles<2>(windows, size, n, weights, room[turn]);
+      } else {
+        tiles<1>(windows, size, n, weights, room[turn]);
+      }
+      if (b == 0) gather(r, p + kPixels, size, r.scratch + (side ^ 1) * kPixels * size);
+      correct(r, block, first, end, room[turn ^ 1]);
+      block = b, first = p, end = p + kPixels < r.pixels ? p + kPixels : r.pixels;
+    }
+  }
+  correct(r, block, first, end, room[turn ^ 1]);
+}
+
+}  // namespace stem
