@@ -29,6 +29,7 @@ from kernels.timing import Timing
 
 FORMAT = "binary-nas kernels 1"
 ROUNDS = 15
+PATIENCE_S = 0.5  # for each op: to wait for others to leave the core
 
 # Of several threads the first one waits for the others, and to drop the turns in which it did would
 # keep those that ran on one thread: nothing counts as disturbed then, and only the spread tells.
@@ -72,7 +73,8 @@ def fastest(
     # but the plainest of the next round.
     things = {choice: case.runs(choice, threads) for choice in reversed(among)}
     least = timing.LEAST_CPU if threads == 1 else LEAST_CPU_THREADS
-    return remember(conv, batch, threads, timing.measure(things, ROUNDS, least_cpu=least), folder)
+    times = timing.measure(things, ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
+    return remember(conv, batch, threads, times, folder)
 
 
 @functools.cache
@@ -105,12 +107,16 @@ def remember(
     times: Mapping[Choice, Timing],
     folder: Path | None = None,
 ) -> Choice:
-    """Keep the fastest of what was measured. One that the machine was too busy for is not kept."""
+    """Keep the fastest of what was measured.
+
+    One that the machine was too busy for is not kept, nor one whose turns were all shared with
+    others on the core: that slows some kernels more than others, AMX by a factor of two.
+    """
     if not times:
         raise ValueError("there is nothing to choose among: no kernel was measured")
     conv, file = _conv(op), path(folder)
     best = min(times, key=lambda choice: times[choice].median_ns)
-    if all(time.trusted for time in times.values()):
+    if all(time.trusted and time.crowded < 1 for time in times.values()):
         entry = {
             "isa": best.isa,
             "variant": best.variant,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,15 @@ def test_a_time_of_a_busy_machine_is_used_and_not_remembered(tmp_path: Path) -> 
     times = {EVERY[0]: taking(5.0), EVERY[-1]: taking(4.0, disturbed=0.9)}
     assert choice.remember(OP, 1, 1, times, tmp_path) == EVERY[-1]
     assert not any(tmp_path.iterdir())
+
+
+def test_a_time_on_a_shared_core_is_used_and_not_remembered(tmp_path: Path) -> None:
+    times = {EVERY[0]: taking(5.0), EVERY[-1]: replace(taking(4.0), crowded=1.0)}
+    assert choice.remember(OP, 1, 1, times, tmp_path) == EVERY[-1]
+    assert not any(tmp_path.iterdir())
+    times[EVERY[-1]] = replace(taking(4.0), crowded=0.9)
+    assert choice.remember(OP, 1, 1, times, tmp_path) == EVERY[-1]
+    assert any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
