@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kernels import bars, baselines, bench, check, isas, layers, sample, table
+from kernels import bars, baselines, bench, check, choice, isas, layers, sample, table
 from kernels.__main__ import main
 from kernels.binary import Kernel, Result
 from kernels.layers import Layer
@@ -301,8 +301,6 @@ def test_info_says_what_runs_here_and_what_was_chosen(
 def test_a_torn_file_of_choices_is_an_error_that_names_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main([*TINY, "--no-torch", "--folder", str(tmp_path)])
-    for file in tmp_path.iterdir():
-        file.write_text("{")
+    choice.path(tmp_path).write_text("{")
     main(["info", "--folder", str(tmp_path)])
     assert "cannot use" in capsys.readouterr().err
