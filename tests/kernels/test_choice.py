@@ -131,10 +131,10 @@ def test_a_time_of_a_busy_machine_is_used_and_not_remembered(tmp_path: Path) -> 
 
 
 def test_a_time_on_a_shared_core_is_used_and_not_remembered(tmp_path: Path) -> None:
-    times = {EVERY[0]: taking(5.0), EVERY[-1]: replace(taking(4.0), crowded=1.0)}
+    times = {EVERY[0]: taking(5.0), EVERY[-1]: replace(taking(4.0), crowded=0.6)}
     assert choice.remember(OP, 1, 1, times, tmp_path) == EVERY[-1]
     assert not any(tmp_path.iterdir())
-    times[EVERY[-1]] = replace(taking(4.0), crowded=0.9)
+    times[EVERY[-1]] = replace(taking(4.0), crowded=0.5)
     assert choice.remember(OP, 1, 1, times, tmp_path) == EVERY[-1]
     assert any(tmp_path.iterdir())
 
