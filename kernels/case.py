@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from kernels.flow import Flow, Value, flow
 from kernels.isas import Choice
 from kernels.ops import BinaryConv, Op, Stem
 from kernels.parameters import Array
-from kernels.program import Node, Program
+from kernels.program import Node, Normal, Program
+from kernels.stem import with_stem
 
 
 class Case:
@@ -55,6 +57,15 @@ def program(
     """A program of random parameters: it takes as long as a trained one."""
     given = tuple(sample.parameters(node.op, rng) for node in nodes)
     return Program(tuple(values), tuple(nodes), given, output)
+
+
+def on_pixels(plain: Program) -> Program:
+    """The same with a stem on uint8; as in a trained network, nothing is added before a pool."""
+    first, *others = plain.parameters
+    first = {**first, "shift": np.zeros_like(first["shift"])}
+    channels = plain.image.channels
+    normal = Normal((128.0,) * channels, (64.0,) * channels)
+    return with_stem(replace(plain, parameters=(first, *others), normal=normal))
 
 
 def _shape(value: Value) -> tuple[int, ...]:

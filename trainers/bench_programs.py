@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -18,12 +17,11 @@ from numpy.typing import NDArray
 
 from kernels import baselines, machine, timing
 from kernels.apart import apart
-from kernels.case import program
+from kernels.case import on_pixels, program
 from kernels.engine import Engine
 from kernels.ops import BinaryConv
-from kernels.program import Normal, Program
+from kernels.program import Program
 from kernels.progress import Progress
-from kernels.stem import with_stem
 from kernels.timing import Runs
 from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
@@ -90,13 +88,7 @@ def _ours(name: str, backbone: Backbone, batch: int, threads: int) -> Ours:
 
 
 def _on_pixels(backbone: Backbone, batch: int, threads: int) -> Ours:
-    """The same with a stem on uint8; as in a trained network, nothing is added before a pool."""
-    plain = _program("groupnet-k1", backbone)
-    first, *others = plain.parameters
-    first = {**first, "shift": np.zeros_like(first["shift"])}
-    normal = Normal((128.0,) * backbone.channels, (64.0,) * backbone.channels)
-    plain = replace(plain, parameters=(first, *others), normal=normal)
-    engine = Engine(with_stem(plain), threads=threads)
+    engine = Engine(on_pixels(_program("groupnet-k1", backbone)), threads=threads)
     form = (batch, backbone.height, backbone.width, backbone.channels)
     pixels = np.random.default_rng(1).integers(0, 256, form, np.uint8)
     return Ours(engine, partial(engine.clock, pixels))
