@@ -145,12 +145,12 @@ def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
             yield run
         except (ValueError, OSError):
             if new:
-                _unmade(run.home)
+                unmade(run.home)
             raise
 
 
-def _unmade(home: Path) -> None:
-    """A run that failed before anything came of it leaves nothing."""
+def unmade(home: Path) -> None:
+    """A run that nothing came of yet, because it failed or was only planned, leaves nothing."""
     left = [*home.iterdir()]
     if all(file.name in ("run.json", "run.lock", "phases.json", "log.txt") for file in left):
         for file in left:

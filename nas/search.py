@@ -31,7 +31,7 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
 
 def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
     from nas.learning import split_of
-    from nas.run import opened
+    from nas.run import opened, unmade
     from nas.sound import sound
     from nas.work import Work, facts, space_for, training
     from trainers.stop import asked_to_stop
@@ -47,6 +47,8 @@ def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
             sound(work)
         with opened(asked, facts(job, space)), _logged(work.run, verbose=asked.verbose):
             _phases(work, plan=plan)
+        if plan:
+            unmade(work.run.home)
         return work.run
 
 
