@@ -200,7 +200,6 @@ def test_the_same_errors_from_python_and_exit_status_of_the_program(tmp_path: Pa
 
 
 def test_a_plan_commits_to_nothing(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for epochs in ("1", "2"):
-        assert main(["--run", str(run), "--plan", "--epochs", epochs]) == 0
-        assert "together" in capsys.readouterr().err
-        assert not run.exists()
+    assert main(["--run", str(run), "--plan"]) == 0
+    assert "together" in capsys.readouterr().err
+    assert not run.exists()
