@@ -103,6 +103,23 @@ def test_several_share_the_machine_and_one_that_fails_fails_alone(run_folder: Pa
         assert (found["key"], found["known"], found["start"]) == (key, name, "supernet")
 
 
+def test_two_processes_train_one_together(tmp_path: Path) -> None:
+    """By Ray Train, half of each batch each: rounded otherwise, and learning the same."""
+    losses = []
+    for workers in (1, 2):
+        given: dict[str, Any] = {"data": "digits", "epochs": 2.0, "training_workers": workers}
+        out = tmp_path / str(workers)
+        (home,) = retrain(arch="digits | 2x1 mean | 1x2 gate", out=out, threads=1, **given)
+        assert {file.name for file in home.iterdir()} == FILES
+        assert result_of(home)["retrained"]["accuracy"] > 0.6
+        epochs = (home / "metrics.csv").read_text().splitlines()
+        losses.append(
+            [float(line.split(",")[epochs[0].split(",").index("loss")]) for line in epochs[1:]]
+        )
+    assert losses[0] != losses[1], "the second was not trained by two"
+    assert losses[1] == pytest.approx(losses[0], rel=0.2)
+
+
 def test_other_options_are_refused_and_another_seed_gets_a_folder(
     run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
