@@ -115,7 +115,7 @@ struct Product {
   void (*panel)(const Panel&);
   // What `panel` does, each tile finished while its counts are in the first cache; null: it has none.
   void (*whole)(const Panel&, const Finish&) = nullptr;
-  const Mode* mode = nullptr;  // in which panels are counted; it takes longer to enter than to count some
+  const Mode* mode = nullptr;  // in which panels are counted
 };
 
 // What becomes of the counts of one panel, one pair of input and base. See kernels/epilogue.py.
