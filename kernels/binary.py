@@ -66,8 +66,9 @@ class Kernel:
     ) -> Result:
         """signs: (inputs, batch, height, width, bytes); for a linear map (inputs, batch, bytes).
 
-        `out` gives the arrays to write to; without it they are new. Results of a linear map keep
-        the height and width of 1 that they have as a convolution.
+        `out` gives the arrays to write to, its floats may be the residual itself; without it they
+        are new. Results of a linear map keep the height and width of 1 that they have as a
+        convolution.
         """
         call = self._call(signs, residual, out)
         self.core.run(**call)
