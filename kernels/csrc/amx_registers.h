@@ -6,13 +6,7 @@ typedef int32_t I __attribute__((vector_size(64)));
 typedef float F __attribute__((vector_size(64)));
 
 #if defined(BNN_EMULATE)
-inline uint32_t bits_of(I mask) {
-  uint32_t bits = 0;
-  for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(mask[i] & 1) << i;
-  return bits;
-}
-inline uint32_t greater(I a, I b) { return bits_of(a > b); }
-inline uint32_t less(F a, F b) { return bits_of(a < b); }
+#include "plain_lanes.h"
 
 inline void expand(uint64_t bits, uint8_t* out) {
   for (int i = 0; i < 64; ++i) out[i] = bits >> i & 1 ? 0xff : 1;

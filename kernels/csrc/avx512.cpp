@@ -25,13 +25,7 @@ typedef uint32_t Word __attribute__((vector_size(64)));
 typedef I Tally;
 
 #if defined(BNN_EMULATE)
-inline uint32_t bits_of(I mask) {
-  uint32_t bits = 0;
-  for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(mask[i] & 1) << i;
-  return bits;
-}
-inline uint32_t greater(I a, I b) { return bits_of(a > b); }
-inline uint32_t less(F a, F b) { return bits_of(a < b); }
+#include "plain_lanes.h"
 inline I count(Word x) {
   I counts;
   for (int i = 0; i < kLanes; ++i) counts[i] = __builtin_popcount(x[i]);

@@ -10,13 +10,7 @@ typedef float F __attribute__((vector_size(16)));
 typedef uint32_t Word __attribute__((vector_size(16)));
 typedef uint8_t Tally __attribute__((vector_size(16)));
 
-inline uint32_t bits_of(I mask) {
-  uint32_t bits = 0;
-  for (int i = 0; i < kLanes; ++i) bits |= static_cast<uint32_t>(mask[i] & 1) << i;
-  return bits;
-}
-inline uint32_t greater(I a, I b) { return bits_of(a > b); }
-inline uint32_t less(F a, F b) { return bits_of(a < b); }
+#include "plain_lanes.h"
 
 typedef int32_t Count;
 constexpr int64_t kMost = INT32_MAX / 2;
