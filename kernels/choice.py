@@ -108,16 +108,12 @@ def remember(
     times: Mapping[Choice, Timing],
     folder: Path | None = None,
 ) -> Choice:
-    """Keep the fastest of what was measured.
-
-    One that the machine was too busy for is not kept, nor one most of whose turns were shared with
-    others on the core: that slows some kernels more than others, AMX by a factor of two.
-    """
+    """The fastest of what was measured, kept where the machine was quiet enough."""
     if not times:
         raise ValueError("there is nothing to choose among: no kernel was measured")
     conv, file = _conv(op), path(folder)
     best = min(times, key=lambda choice: times[choice].median_ns)
-    if all(time.trusted and time.crowded <= SHARED for time in times.values()):
+    if keeps(times):
         entry = {
             "isa": best.isa,
             "variant": best.variant,
@@ -127,6 +123,15 @@ def remember(
         text = {"format": FORMAT, "machine": machine.here().to_dict(), "kernels": kernels}
         files.replace(file, json.dumps(text, indent=1, sort_keys=True) + "\n")
     return best
+
+
+def keeps(times: Mapping[Choice, Timing]) -> bool:
+    """Whether to believe these times the next time too.
+
+    Not where the machine was too busy, nor where most turns were shared with others on the core:
+    that slows some kernels more than others, AMX by a factor of two.
+    """
+    return all(time.trusted and time.crowded <= SHARED for time in times.values())
 
 
 def path(folder: Path | None = None) -> Path:
