@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
+from collections.abc import Collection, Iterator
+from typing import TextIO, TypeVar
 
 EVERY = 15.0  # seconds between lines where the output is no screen
+T = TypeVar("T")
 
 
 class Progress:
@@ -32,6 +34,15 @@ class Progress:
         if self._moves:
             self._out.write("\r\x1b[2K")
             self._out.flush()
+
+
+def told(things: Collection[T], what: str) -> Iterator[T]:
+    """The same things, and how far that is."""
+    progress = Progress(len(things), what)
+    for n, thing in enumerate(things):
+        progress.at(n)
+        yield thing
+    progress.end()
 
 
 def _spoken(seconds: float) -> str:

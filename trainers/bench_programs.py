@@ -7,21 +7,20 @@ hold its own dispatch, as whoever calls it pays that too.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kernels import baselines, machine, timing
+from kernels import machine, timing
 from kernels.apart import apart
 from kernels.case import on_pixels, program
 from kernels.engine import Engine
-from kernels.ops import BinaryConv
 from kernels.program import Program
-from kernels.progress import Progress
+from kernels.progress import told
 from kernels.timing import Runs
 from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
@@ -29,11 +28,11 @@ from search_spaces.known import find_arch
 from search_spaces.planner import plan
 from search_spaces.space import Space
 from trainers import twin
+from trainers.bench_convolutions import convolutions
 
 BASES = (1, 3, 4, 5, 8)
 ROUNDS = 7
 PATIENCE_S = 10.0  # of each measurement: to wait for others to leave the core
-T = TypeVar("T")
 
 
 class Ours(NamedTuple):
@@ -48,14 +47,14 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
     names = {**{f"K={k}": f"groupnet-k{k}" for k in BASES}, "bireal": "bireal"}
     ours = {
         name: _ours(arch, backbone, batch, threads)
-        for name, arch in _told(names.items(), "choosing kernels")
+        for name, arch in told(names.items(), "choosing kernels")
     }
     ours["K=1 on pixels"] = _on_pixels(backbone, batch, threads)
     theirs = twin.every_form(backbone, batch)
     things = {**{name: one.runs for name, one in ours.items()}, **theirs}
     every: dict[str, list[float]] = {name: [] for name in things}
     disturbed = crowded = 0.0
-    for _ in _told(range(rounds), "whole programs, round"):
+    for _ in told(range(rounds), "whole programs, round"):
         for name, found in timing.measure(things, ROUNDS, patience_s=PATIENCE_S).items():
             every[name].append(found.median_ns)
             disturbed, crowded = max(disturbed, found.disturbed), max(crowded, found.crowded)
@@ -70,16 +69,7 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
         yield f"{name:18} {took / 1e6:8.3f} ms ({low:.3f} to {high:.3f})  {ratios}"
     yield from _where_it_ends(times, list(theirs))
     yield from _branch_by_branch(backbone, batch, threads, rounds)
-    yield from _convolutions(ours["K=1"].engine, _images(backbone, batch), rounds)
-
-
-def _told(things: Collection[T], what: str) -> Iterator[T]:
-    """The same, and how far that is."""
-    progress = Progress(len(things), what)
-    for n, thing in enumerate(things):
-        progress.at(n)
-        yield thing
-    progress.end()
+    yield from convolutions(ours["K=1"].engine, _images(backbone, batch), rounds)
 
 
 def _ours(name: str, backbone: Backbone, batch: int, threads: int) -> Ours:
@@ -126,7 +116,7 @@ def _branch_by_branch(backbone: Backbone, batch: int, threads: int, rounds: int)
         images = _images(backbone, batch)
         things = {way: partial(engine.clock, images) for way, engine in engines.items()}
         gains = []
-        for _ in _told(range(rounds), f"{name}, round"):
+        for _ in told(range(rounds), f"{name}, round"):
             found = timing.measure(things, 3 * ROUNDS, patience_s=PATIENCE_S)
             gains.append(found["apart"].median_ns / found["stacked"].median_ns - 1)
         low, high = min(gains), max(gains)
@@ -134,27 +124,3 @@ def _branch_by_branch(backbone: Backbone, batch: int, threads: int, rounds: int)
             f"{name}: branch by branch takes {statistics.median(gains):+.0%} "
             f"({low:+.0%} to {high:+.0%})"
         )
-
-
-def _convolutions(engine: Engine, images: NDArray[np.float32], rounds: int) -> Iterator[str]:
-    """The binary 3x3 convolutions alone, inside the program, beside torch's of their shapes."""
-    every = [(n, node.op) for n, node in enumerate(engine.program.nodes)]
-    ops = {n: op for n, op in every if isinstance(op, BinaryConv) and op.kernel > 1}
-
-    def inside(n: int) -> Sequence[float]:
-        took: list[float] = engine.clock_nodes(images, n)[:, list(ops)].sum(axis=1).tolist()
-        return took
-
-    things: dict[BinaryConv | None, Runs] = {None: inside}
-    for op in ops.values():
-        runs = things.get(op) or baselines.best_float32(op, len(images)).runs
-        assert runs is not None
-        things[op] = runs
-    ratios = []
-    for _ in _told(range(rounds), "convolutions alone, round"):
-        found = timing.measure(things, 3 * ROUNDS, patience_s=PATIENCE_S)
-        mine = found[None].median_ns
-        theirs = sum(found[op].median_ns for op in ops.values())
-        ratios.append(theirs / mine)
-        yield f"binary convolutions: {mine / 1e6:.3f} ms, torch float32 {theirs / 1e6:.3f} ms"
-    yield f"convolutions alone: 1/{statistics.median(ratios):.1f} of float32"

@@ -92,18 +92,22 @@ def every_form(backbone: Backbone, batch: int) -> dict[str, Runs]:
     module = Twin(planned)
     images = torch.randn(batch, backbone.channels, backbone.height, backbone.width)
     images = images.contiguous(memory_format=torch.channels_last)
-    ways: dict[str, Callable[[], Callable[[], Any]]] = {
-        "float32 eager": lambda: lambda: module(images),
-        "float32 inductor": lambda: _frozen(module, images),
-        "int8": lambda: _quantized(planned, images),
-    }
+    forms = eager_and_frozen("float32", module, images)
+    if runs := _running("int8", lambda: _quantized(planned, images)):
+        forms["int8"] = runs
     if baselines.offers_bfloat16():
         halved = deepcopy(module).to(torch.bfloat16)  # which would else change the module itself
-        ways |= {
-            "bfloat16 eager": lambda: lambda: halved(images.bfloat16()),
-            "bfloat16 inductor": lambda: _frozen(halved, images.bfloat16()),
-        }
-    return {name: runs for name, make in ways.items() if (runs := _running(name, make))}
+        forms |= eager_and_frozen("bfloat16", halved, images.bfloat16())
+    return forms
+
+
+def eager_and_frozen(name: str, module: nn.Module, images: Tensor) -> dict[str, Runs]:
+    """A module as it is, and frozen by inductor: what of both runs here."""
+    ways: dict[str, Callable[[], Callable[[], Any]]] = {
+        f"{name} eager": lambda: lambda: module(images),
+        f"{name} inductor": lambda: _frozen(module, images),
+    }
+    return {way: runs for way, make in ways.items() if (runs := _running(way, make))}
 
 
 def _running(name: str, make: Callable[[], Callable[[], Any]]) -> Runs | None:
