@@ -7,6 +7,8 @@
 // What is beyond the end of a run is multiplied by weights of zero.
 #include "isa.h"
 
+#include <type_traits>
+
 #if defined(__x86_64__)
 #if !defined(BNN_EMULATE)
 #include <immintrin.h>
@@ -63,6 +65,17 @@ void store(const uint8_t* first, const uint8_t*, int64_t bytes, uint8_t* out) {
   }
 }
 
+void store_lines(const uint8_t* row, int64_t pixels, const Lines& to, uint8_t* out) {
+  for (int64_t line = 0; line < to.count; ++line, row += 8, out += to.plane) {
+    const uint8_t* from = row;
+    for (int64_t i = 0; i < pixels; ++i, from += 8 * to.count) {
+      uint64_t bits;
+      __builtin_memcpy(&bits, from, 8);
+      expand(bits, out + 64 * i);
+    }
+  }
+}
+
 // A tile of weights is 16 rows, one for 4 channels, of 16 filters times 4 channels: 64 bits a row.
 // [16 filters][64 channels][16 rows] of such words.
 void lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out) {
@@ -83,9 +96,10 @@ int64_t laid_out(int64_t bytes, int width) { return bytes * width; }
 // Some 500 cycles: not for each panel.
 constexpr Mode kTiles = {configure, release};
 
-constexpr int kAhead = 8;      // tiles of weights are expanded so many before they are multiplied
-constexpr int kRing = 16;      // and kept so long where they are not needed again
-constexpr int kTogether = 8;   // pixels that are finished at once
+constexpr int kUnits = 6;     // tiles of pixels at a time: with two more that is all registers
+constexpr int kAhead = 8;     // tiles of weights are expanded so many before they are multiplied
+constexpr int kRing = 16;     // and kept so long where they are not needed again
+constexpr int kTogether = 8;  // pixels that are finished at once
 
 // Weights as they are multiplied: all tiles of 16 filters, one group after the other.
 struct Weights {
@@ -98,27 +112,31 @@ struct Weights {
   explicit Weights(const Panel& p)
       : bits(p.weights), tiles(p.scratch), chunks(static_cast<int>((p.runs[0].bytes + 63) / 64)),
         last(static_cast<int>((p.runs[0].bytes + 63) % 64 + 1) / 4),
-        all(p.width / 16 * p.n_runs * chunks), mask(p.count > 4 ? -1 : kRing - 1) {
+        all(p.width / 16 * p.n_runs * chunks), mask(p.count > kUnits ? -1 : kRing - 1) {
     const int32_t spare = static_cast<int32_t>(p.n_runs * p.runs[0].bytes) - p.products;
     for (int32_t& sum : begin) sum = -spare;
   }
 
-  uint8_t* tile(int i) const { return tiles + 1024 * (i & mask); }
+  inline uint8_t* tile(int i) const { return tiles + 1024 * int64_t{i & mask}; }
+  // After the last tile it once more: somewhere to read from, for tiles that nobody multiplies.
+  inline const uint8_t* bits_of(int i) const {
+    return bits + 128 * int64_t{i < all ? i : all - 1};
+  }
 
-  // A quarter of tile i, if there is one. What is beyond the end of a run is zero.
-  inline void expand_quarter(int i, int quarter) const {
-    if (i >= all) return;
-    const uint8_t* from = bits + 128 * i + 32 * quarter;
-    uint8_t* to = tile(i) + 256 * quarter;
+  // The rows first .. end of tile i.
+  static inline void expand_rows(const uint8_t* from, uint8_t* to, int first, int end) {
     UNROLLED
-    for (int row = 0; row < 4; ++row) {
+    for (int row = first; row < end; ++row) {
       uint64_t word;
       __builtin_memcpy(&word, from + 8 * row, 8);
       expand(word, to + 64 * row);
     }
-    if (last == 16 || (i + 1) % chunks) return;
-    for (int row = last > 4 * quarter ? last - 4 * quarter : 0; row < 4; ++row)
-      __builtin_memset(to + 64 * row, 0, 64);
+  }
+
+  // What is beyond the end of a run is zero.
+  inline void clear(int i) const {
+    if (last != 16 && (i + 1) % chunks == 0)
+      __builtin_memset(tile(i) + 64 * last, 0, 64 * (16 - last));
   }
 };
 
@@ -144,98 +162,100 @@ struct Before {
   }
 };
 
-// U tiles of 16 positions times all filters. Weights are expanded a while before they are multiplied: a
-// tile that was stored just before could not be loaded yet.
+// Does it for 0 .. U, each a constant.
+template <int U, class Do, int... u>
+inline void each(const Do& what) {
+  if constexpr (sizeof...(u) == U) {
+    (what(std::integral_constant<int, u>{}), ...);
+  } else {
+    each<U, Do, u..., sizeof...(u)>(what);
+  }
+}
+
+// U tiles of 16 positions times all filters. Weights are expanded a while before they are
+// multiplied: a tile that was stored just before could not be loaded yet. What the loop reads is in
+// variables that no store can change: to read it again and again was a fifth of the time.
 template <int U, bool kExpand>
-void tiles(const Panel& p, const int64_t* units, const Weights& weights, int32_t* dots,
+void tiles(const Panel& p, const int64_t* units, const Weights& given, int32_t* dots,
            Before& before) {
+  constexpr int kPixels = kUnits, kWeights = kUnits + 1;  // the registers after the sums
+  const Weights weights = given;
   const int share = (before.until - before.pixel + weights.all - 1) / weights.all;
   const int64_t step = p.step, stride = int64_t{4} * p.width;
-  const int chunks = weights.chunks;
+  const uint8_t* const input = p.input;
+  const Run* const runs = p.runs;
+  const int n_runs = p.n_runs;
   int i = 0;
   for (int filter = 0; filter < p.width; filter += 16) {
-    load_tile<0>(weights.begin, 0);
-    if constexpr (U > 1) load_tile<1>(weights.begin, 0);
-    if constexpr (U > 2) load_tile<2>(weights.begin, 0);
-    if constexpr (U > 3) load_tile<3>(weights.begin, 0);
-    for (int r = 0; r < p.n_runs; ++r) {
-      const uint8_t* at = p.input + p.runs[r].offset;
-      for (int chunk = 0; chunk < chunks; ++chunk, ++i, at += 64) {
-        load_tile<6>(weights.tile(i), 64);
-        load_tile<4>(at + units[0], step);
-        multiply<0, 4, 6>();
-        if (kExpand) weights.expand_quarter(i + kAhead, 0);
-        if constexpr (U > 1) {
-          load_tile<5>(at + units[1], step);
-          multiply<1, 5, 6>();
-        }
-        if (kExpand) weights.expand_quarter(i + kAhead, 1);
-        if constexpr (U > 2) {
-          load_tile<4>(at + units[2], step);
-          multiply<2, 4, 6>();
-        }
-        if (kExpand) weights.expand_quarter(i + kAhead, 2);
-        if constexpr (U > 3) {
-          load_tile<5>(at + units[3], step);
-          multiply<3, 5, 6>();
-        }
-        if (kExpand) weights.expand_quarter(i + kAhead, 3);
+    each<U>([&](auto u) { load_tile<u>(given.begin, 0); });
+    for (int r = 0; r < n_runs; ++r) {
+      const uint8_t* at = input + runs[r].offset;
+      for (int chunk = 0; chunk < weights.chunks; ++chunk, ++i, at += 64) {
+        const uint8_t* const bits = weights.bits_of(i + kAhead);
+        uint8_t* const ahead = weights.tile(i + kAhead);
+        load_tile<kWeights>(weights.tile(i), 64);
+        each<U>([&](auto u) {
+          load_tile<kPixels>(at + units[u], step);
+          multiply<u, kPixels, kWeights>();
+          if (kExpand) Weights::expand_rows(bits, ahead, 16 * u / U, 16 * (u + 1) / U);
+        });
+        if (kExpand) weights.clear(i + kAhead);
         if (share) before.finish_share(share);
       }
     }
-    int32_t* to = dots + filter;
-    store_tile<0>(to, stride);
-    if constexpr (U > 1) store_tile<1>(to + 16 * p.width, stride);
-    if constexpr (U > 2) store_tile<2>(to + 32 * p.width, stride);
-    if constexpr (U > 3) store_tile<3>(to + 48 * p.width, stride);
+    each<U>([&](auto u) { store_tile<u>(dots + u * 16 * p.width + filter, stride); });
   }
 }
 
-template <bool kExpand>
-void tiles(const Panel& p, int unit, const Weights& weights, int32_t* dots, Before& before) {
-  const int64_t* units = p.units + unit;
-  switch (p.count - unit) {
-    case 1: return tiles<1, kExpand>(p, units, weights, dots, before);
-    case 2: return tiles<2, kExpand>(p, units, weights, dots, before);
-    case 3: return tiles<3, kExpand>(p, units, weights, dots, before);
-    default: return tiles<4, kExpand>(p, units, weights, dots, before);
-  }
+template <bool kExpand, int U = kUnits>
+void tiles(int count, const Panel& p, int unit, const Weights& weights, int32_t* dots,
+           Before& before) {
+  if (U == count) return tiles<U, kExpand>(p, p.units + unit, weights, dots, before);
+  if constexpr (U > 1) tiles<kExpand, U - 1>(count, p, unit, weights, dots, before);
 }
 
-// Four tiles at a time; `to(unit)` says where their dot products go, `done(unit)` that they are there.
+// A few tiles in a turn, as many as in the others, or one less; `to(turn, first)` says where their
+// dot products go, `done(turn, first, end)` that they are there.
 template <class To, class Done>
 void all_tiles(const Panel& p, Before& before, const To& to, const Done& done) {
   const Weights weights(p);
-  for (int i = 0; i < kAhead; ++i)
-    for (int quarter = 0; quarter < 4; ++quarter) weights.expand_quarter(i, quarter);
-  tiles<true>(p, 0, weights, to(0), before);
-  done(0);
-  for (int unit = 4; unit < p.count; unit += 4) {
-    tiles<false>(p, unit, weights, to(unit), before);
-    done(unit);
+  for (int i = 0; i < kAhead; ++i) {
+    Weights::expand_rows(weights.bits_of(i), weights.tile(i), 0, 16);
+    weights.clear(i);
+  }
+  const int turns = (p.count + kUnits - 1) / kUnits;
+  for (int turn = 0; turn < turns; ++turn) {
+    const int first = p.count * turn / turns, end = p.count * (turn + 1) / turns;
+    if (turn == 0) {
+      tiles<true>(end - first, p, first, weights, to(turn, first), before);
+    } else {
+      tiles<false>(end - first, p, first, weights, to(turn, first), before);
+    }
+    done(turn, first, end);
   }
 }
 
 void panel(const Panel& p) {
   Before nothing;
   int32_t* const dots = static_cast<int32_t*>(p.counts);
-  all_tiles(p, nothing, [&](int unit) { return dots + unit * 16 * p.width; }, [](int) {});
+  const auto to = [&](int, int first) { return dots + first * 16 * p.width; };
+  all_tiles(p, nothing, to, [](int, int, int) {});
 }
 
 void whole(const Panel& p, const Finish& f) {
-  alignas(64) int32_t room[2][64 * kWidest];
-  const auto to = [&](int unit) { return room[unit / 4 % 2]; };
+  alignas(64) int32_t room[2][kUnits * 16 * kWidest];
+  const auto to = [&](int turn, int) { return room[turn % 2]; };
   Before before;
   before.f = &f, before.end = tile_end(f);
-  all_tiles(p, before, to, [&](int unit) {
+  all_tiles(p, before, to, [&](int turn, int first, int end) {
     before.finish(f.pixels);  // what is left of those before
-    before.dots = {to(unit) - int64_t{unit} * 16 * p.width, p.width, nullptr};
-    while (before.until < f.pixels && f.rows[before.until] < 16 * (unit + 4)) ++before.until;
+    before.dots = {room[turn % 2] - int64_t{first} * 16 * p.width, p.width, nullptr};
+    while (before.until < f.pixels && f.rows[before.until] < 16 * end) ++before.until;
   });
   before.finish(f.pixels);
 }
 
-int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width; }
+int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width + 1024 * (kAhead + kRing); }
 
 #include "amx_stem.h"
 
@@ -260,8 +280,8 @@ double limit(int64_t rounds) {
 const Product kProducts[] = {
     {.name = "bytes", .about = "weights kept as bits, expanded as they are multiplied",
      .form = Form::positions, .most = kMost, .unit = 16, .grow = 8, .align = 8, .store = store,
-     .lay_out = lay_out, .laid_out = laid_out, .scratch = scratch, .panel = panel,
-     .whole = whole, .mode = &kTiles},
+     .store_lines = store_lines, .lay_out = lay_out, .laid_out = laid_out, .scratch = scratch,
+     .panel = panel, .whole = whole, .mode = &kTiles},
 };
 
 }  // namespace amx

@@ -10,6 +10,7 @@ namespace bnn {
 namespace {
 
 constexpr int64_t kMost = int64_t{1} << 31;
+constexpr int64_t kLineBytes = 64;
 
 // Bits past the last channel would be counted as if they were channels.
 void spare_is_clear(const char* name, const uint8_t* from, int64_t bytes, const Shape& shape) {
@@ -84,6 +85,7 @@ void Kernel::plan_runs() {
     return;
   }
   if (product_.form == Form::bands) return plan_bands();
+  if (product_.store_lines && pixel_stored_ % kLineBytes == 0) return plan_lines();
   if (product_.form == Form::planes) {
     columns_ = round_up(wide, shape.stride) / shape.stride;
     row_stored_ = columns_ * shape.stride * pixel_stored_;
@@ -105,6 +107,22 @@ void Kernel::plan_runs() {
   run_bytes_ = together * shape.pixel_bytes();
   padded_run_ = round_up(run_bytes_, product_.align);
   field_bytes_ = padded_run_ * static_cast<int64_t>(runs_.size());
+}
+
+// Line by line: neighbours lie side by side whatever the number of channels, so they are spread
+// over all of a cache; and fields are read from one plane, which stays there, before the next.
+void Kernel::plan_lines() {
+  lines_.count = pixel_stored_ / kLineBytes;
+  pixel_stored_ = kLineBytes;
+  row_stored_ = (shape.width + 2 * shape.padding) * kLineBytes;
+  lines_.plane = (shape.height + 2 * shape.padding) * row_stored_;
+  for (int64_t line = 0; line < lines_.count; ++line)
+    for (int64_t y = 0; y < shape.kernel; ++y)
+      for (int64_t x = 0; x < shape.kernel; ++x)
+        runs_.push_back({line * lines_.plane + shape.dilation * (y * row_stored_ + x * kLineBytes),
+                         kLineBytes});
+  run_bytes_ = padded_run_ = kLineBytes / product_.grow;
+  field_bytes_ = shape.field_bytes();
 }
 
 void Kernel::plan_blocks() {
@@ -209,6 +227,10 @@ void Kernel::lay_out(const uint8_t* weights) {
         if (product_.form == Form::bands) {  // column by column
           for (int64_t at = 0; at < k * k; ++at)
             std::memcpy(row + at % k * pixel_stored_ + at / k * pixel, from + at * pixel, pixel);
+        } else if (lines_.count) {  // line by line
+          for (int64_t line = 0; line < pixel; line += run_bytes_)
+            for (int64_t at = line; at < bytes; at += pixel, row += run_bytes_)
+              std::memcpy(row, from + at, run_bytes_);
         } else {
           for (int64_t at = 0; at < bytes; at += run_bytes_, row += padded_run_)
             std::memcpy(row, from + at, run_bytes_);

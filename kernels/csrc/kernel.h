@@ -85,6 +85,7 @@ class Kernel final : public Runner {
   };
 
   void plan_runs();
+  void plan_lines();
   void plan_blocks();
   void plan_slices();
   void plan_positions();
@@ -112,6 +113,7 @@ class Kernel final : public Runner {
   const Product& product_;
   int64_t run_bytes_, padded_run_;    // packed bytes of a run, and as its weights are padded
   int64_t field_bytes_;               // packed bytes of a field of padded runs
+  Lines lines_{};                     // of positions that are whole lines; else none
   int64_t row_stored_, pixel_stored_; // stored bytes of an image row and of a pixel in it
   int64_t columns_;                   // of planes: pixels of a row that are a stride apart; of
                                       // bands: columns that are `dilation` apart

@@ -70,6 +70,13 @@ struct Weave {
   std::vector<Piece> pieces;  // [period][lines]
 };
 
+// Positions of 64 bytes, a line of the cache, or several: one plane has the first line of each of
+// them side by side, the next plane the second ones.
+struct Lines {
+  int64_t count;  // lines of a position: planes
+  int64_t plane;  // bytes from a plane to the next
+};
+
 // What a processor wants to be told before some work, and after it: for a thread that is at work.
 struct Mode {
   void (*enter)();
@@ -106,6 +113,8 @@ struct Product {
   // Stores `bytes` packed bytes of one pixel, or of a unit of two, in the form that `panel` reads;
   // null for planes and bands.
   void (*store)(const uint8_t* first, const uint8_t* second, int64_t bytes, uint8_t* out) = nullptr;
+  // Stores a row of positions that are whole lines.
+  void (*store_lines)(const uint8_t* row, int64_t pixels, const Lines& to, uint8_t* out) = nullptr;
   // Stores n bands, whose first lines begin with the first of `lines`; only for bands.
   void (*weave)(const uint8_t* lines, int64_t n, const Weave& how, uint8_t* bands) = nullptr;
   // Lays out the weights of one block: `filters` of `width` rows of `bytes` bytes, the rest zero.

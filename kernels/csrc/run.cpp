@@ -112,7 +112,8 @@ void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const 
       shape.padding == 0 && product_.grow == 1 && run_bytes_ == padded_run_;
   const int64_t beyond =  // what is read past the end, or written there
       product_.align * product_.grow + product_.unit * shape.stride * pixel_stored_;
-  const int64_t stored_bytes = round_up(tall * row_stored_ + beyond, 64);
+  const int64_t planes = std::max<int64_t>(lines_.count, 1);
+  const int64_t stored_bytes = round_up(planes * tall * row_stored_ + beyond, 64);
   uint8_t* stored = as_it_is ? nullptr : room<0>(shape.inputs * stored_bytes);
   uint8_t* whole = room<1>(2 * raw);  // a row with its borders; its middle is written row by row
   uint8_t* above = whole + raw;       // a row of border
@@ -129,7 +130,11 @@ void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const 
         const bool border = y < 0 || y >= shape.height;
         if (!border) std::memcpy(whole + shape.padding * bytes, from + y * row, row);
         const uint8_t* padded = border ? above : whole;
-        product_.store(padded, padded + shape.stride * bytes, row_stored_ / product_.grow, to);
+        if (lines_.count) {
+          product_.store_lines(padded, shape.width + 2 * shape.padding, lines_, to);
+        } else {
+          product_.store(padded, padded + shape.stride * bytes, row_stored_ / product_.grow, to);
+        }
       }
     }
     const Fields fields = as_it_is
