@@ -140,6 +140,21 @@ def test_a_time_on_a_shared_core_is_used_and_not_remembered(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
+    ("amx", "other", "wanted"),
+    [(0.95, 1.0, "avx512"), (0.89, 1.0, "amx"), (1.0, 0.99, "avx512")],
+)
+def test_a_kernel_that_slows_the_others_of_a_program_has_to_be_much_faster(
+    amx: float, other: float, wanted: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = {Choice("amx", "bytes"): amx, Choice("avx512", "words-bands"): other}
+    monkeypatch.setattr(choice, "medians", lambda *_, **__: times)
+    choice.chosen.cache_clear()
+    assert choice.chosen(OP).isa == wanted
+    assert choice.fastest(OP).isa == ("amx" if amx < other else "avx512")
+    choice.chosen.cache_clear()
+
+
+@pytest.mark.parametrize(
     "content",
     ["", '{"format": "binary-nas', "[]", "{}", '{"format": "other 1", "kernels": {}}', "\x00"],
 )
@@ -162,6 +177,17 @@ def test_an_entry_that_is_not_ours_is_an_error_that_names_the_file(tmp_path: Pat
     file.write_text(json.dumps({"format": choice.FORMAT, "kernels": {"{}": {}}}))
     with pytest.raises(ValueError, match=file.name):
         choice.read(file)
+
+
+def test_an_entry_without_the_time_of_a_kernel_is_an_error_too(tmp_path: Path) -> None:
+    choice.remember(OP, 1, 1, {c: taking(1.0) for c in EVERY}, tmp_path)
+    file = choice.path(tmp_path)
+    content = json.loads(file.read_text())
+    (entry,) = content["kernels"].values()
+    del entry["times"][str(EVERY[0])]
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=str(EVERY[0])):
+        choice.fastest(OP, folder=tmp_path)
 
 
 def test_a_writer_keeps_what_others_wrote_meanwhile_and_leaves_nothing_beside(
