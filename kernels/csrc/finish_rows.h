@@ -26,8 +26,8 @@ struct Rows {
         thresholds_stride(f.thresholds_stride), products(F{} + static_cast<float>(f.products)),
         each_scale(F{} + f.each_scale), first(f.first), last(f.last), signs(f.signs) {}
 
-  inline F value(const Count* counts, int64_t p, int v) const {
-    F x = dots_of(load<I>(counts + v), products);
+  inline F value(I counts, int64_t p, int v) const {
+    F x = dots_of(counts, products);
     if (kInner) x = bend(x, load<F>(slope + v));
     x = x * load<F>(scale + v);
     x = x + load<F>(shift + v);
@@ -51,7 +51,24 @@ struct Rows {
     for (int i = 0; i < P; ++i)
       UNROLLED
       for (int v = 0; v < kWidth; v += kLanes)
-        y[i][v / kLanes] = value(counts + row[i] * kWidth, p + i, v);
+        y[i][v / kLanes] = value(load<I>(counts + row[i] * kWidth + v), p + i, v);
+    put(y, p);
+  }
+
+  // P pixels from p on, whose counts are in registers.
+  template <int P>
+  inline void finish(const I (&counts)[P][kWidth / kLanes], int64_t p) const {
+    F y[P][kWidth / kLanes];
+    UNROLLED
+    for (int i = 0; i < P; ++i)
+      UNROLLED
+      for (int v = 0; v < kWidth; v += kLanes)
+        y[i][v / kLanes] = value(counts[i][v / kLanes], p + i, v);
+    put(y, p);
+  }
+
+  template <int P>
+  inline void put(const F (&y)[P][kWidth / kLanes], int64_t p) const {
     if (kSum && !last) {
       put(y, sum + p * kWidth, kWidth);
       return;

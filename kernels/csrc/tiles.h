@@ -72,6 +72,18 @@ void sign_tiles(const Panel& panel, const Finish& f, int unit) {
   }
 }
 
+// Floats straight from counts in registers, for the endings that networks have most.
+template <class Tile, int P, int G, bool kOne>
+void float_tiles(const Panel& panel, const Finish& f, int unit) {
+  const Tile tile(panel);
+  const Rows<G * kLanes / kLine, false, false, kOne, false, false> rows(f);
+  for (const int count = panel.count; unit + P <= count; unit += P)
+    tile.template run<P, G>(unit, [&](const I (&counts)[P][G]) { rows.finish(counts, unit); });
+  if constexpr (P > 1) {
+    if (unit < panel.count) float_tiles<Tile, P / 2, G, kOne>(panel, f, unit);
+  }
+}
+
 template <class Tile, int G>
 void any_tiles(const Panel& panel, const Finish& f) {
   constexpr int P = Tile::kPixels(G), kSome = P * G >= 16 ? P : 16 / G;
@@ -98,8 +110,13 @@ void panel_of(const Panel& panel) {
 
 template <class Tile, int G>
 void whole_of(const Panel& panel, const Finish& f) {
+  const bool plain = !f.slope && !f.each && !f.before && !f.sum;
   if (f.limits && f.channels == f.width) {
     sign_tiles<Tile, Tile::kPixels(G), G>(panel, f, 0);
+  } else if (plain && f.channels == f.width && f.one) {
+    float_tiles<Tile, Tile::kPixels(G), G, true>(panel, f, 0);
+  } else if (plain && f.channels == f.width) {
+    float_tiles<Tile, Tile::kPixels(G), G, false>(panel, f, 0);
   } else {
     any_tiles<Tile, G>(panel, f);
   }
