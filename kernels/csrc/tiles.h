@@ -72,16 +72,35 @@ void sign_tiles(const Panel& panel, const Finish& f, int unit) {
   }
 }
 
-// Floats straight from counts in registers, for the endings that networks have most.
-template <class Tile, int P, int G, bool kOne>
+// Floats straight from counts in registers.
+template <class Tile, int P, int G, bool... kSteps>
 void float_tiles(const Panel& panel, const Finish& f, int unit) {
   const Tile tile(panel);
-  const Rows<G * kLanes / kLine, false, false, kOne, false, false> rows(f);
+  const Rows<G * kLanes / kLine, kSteps...> rows(f);
   for (const int count = panel.count; unit + P <= count; unit += P)
     tile.template run<P, G>(unit, [&](const I (&counts)[P][G]) { rows.finish(counts, unit); });
   if constexpr (P > 1) {
-    if (unit < panel.count) float_tiles<Tile, P / 2, G, kOne>(panel, f, unit);
+    if (unit < panel.count) float_tiles<Tile, P / 2, G, kSteps...>(panel, f, unit);
   }
+}
+
+// The endings that networks have most: with one base, and with branches that are summed. For more of
+// them the code would be large; they are finished from memory, and so is one vector a pixel, since it
+// is faster to take 16 of those at once.
+template <class Tile, int G>
+bool usual_tiles(const Panel& panel, const Finish& f) {
+  if (G == 1 || f.channels != f.width || f.before) return false;
+  constexpr int P = Tile::kPixels(G);
+  if (f.one && !f.sum && !f.each) {
+    f.slope ? float_tiles<Tile, P, G, true, false, true, false, false>(panel, f, 0)
+            : float_tiles<Tile, P, G, false, false, true, false, false>(panel, f, 0);
+    return true;
+  }
+  if (f.sum && f.slope && f.each && !f.one) {
+    float_tiles<Tile, P, G, true, true, false, false, true>(panel, f, 0);
+    return true;
+  }
+  return false;
 }
 
 template <class Tile, int G>
@@ -110,14 +129,9 @@ void panel_of(const Panel& panel) {
 
 template <class Tile, int G>
 void whole_of(const Panel& panel, const Finish& f) {
-  const bool plain = !f.slope && !f.each && !f.before && !f.sum;
   if (f.limits && f.channels == f.width) {
     sign_tiles<Tile, Tile::kPixels(G), G>(panel, f, 0);
-  } else if (plain && f.channels == f.width && f.one) {
-    float_tiles<Tile, Tile::kPixels(G), G, true>(panel, f, 0);
-  } else if (plain && f.channels == f.width) {
-    float_tiles<Tile, Tile::kPixels(G), G, false>(panel, f, 0);
-  } else {
+  } else if (!usual_tiles<Tile, G>(panel, f)) {
     any_tiles<Tile, G>(panel, f);
   }
 }
