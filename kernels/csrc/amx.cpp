@@ -208,10 +208,10 @@ void tiles(const Panel& p, const int64_t* units, const Weights& given, int32_t* 
 }
 
 template <bool kExpand, int U = kUnits>
-void tiles(int count, const Panel& p, int unit, const Weights& weights, int32_t* dots,
-           Before& before) {
+void so_many(int count, const Panel& p, int unit, const Weights& weights, int32_t* dots,
+             Before& before) {
   if (U == count) return tiles<U, kExpand>(p, p.units + unit, weights, dots, before);
-  if constexpr (U > 1) tiles<kExpand, U - 1>(count, p, unit, weights, dots, before);
+  if constexpr (U > 1) so_many<kExpand, U - 1>(count, p, unit, weights, dots, before);
 }
 
 // A few tiles in a turn, as many as in the others, or one less; `to(turn, first)` says where their
@@ -227,9 +227,9 @@ void all_tiles(const Panel& p, Before& before, const To& to, const Done& done) {
   for (int turn = 0; turn < turns; ++turn) {
     const int first = p.count * turn / turns, end = p.count * (turn + 1) / turns;
     if (turn == 0) {
-      tiles<true>(end - first, p, first, weights, to(turn, first), before);
+      so_many<true>(end - first, p, first, weights, to(turn, first), before);
     } else {
-      tiles<false>(end - first, p, first, weights, to(turn, first), before);
+      so_many<false>(end - first, p, first, weights, to(turn, first), before);
     }
     done(turn, first, end);
   }
