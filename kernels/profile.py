@@ -29,6 +29,7 @@ FORMAT = "binary-nas profile 1"
 GROUP = 24  # ops that take turns
 PASSES = 3  # over all ops
 ROUNDS = 12  # in each of them
+PATIENCE_S = 10.0  # in all: to wait for others to leave the core
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,11 @@ def empty(asked: Asked) -> Profile:
 def measure(ops: Sequence[Op], asked: Asked, skipped: int = 0) -> Iterator[list[Entry]]:
     """Group by group, in PASSES passes; of each op the fastest is to be kept (`with_entries`).
 
-    Every op is measured, busy machine or not: look at `timing.trusted`. To go on where another call
-    was stopped, skip as many groups as it gave.
+    Every op is measured, busy machine or not: look at `timing.trusted`; but groups wait for others
+    to leave the core, PATIENCE_S in all. To go on where another call was stopped, skip as many
+    groups as it gave.
     """
+    patience = PATIENCE_S if asked.threads == 1 else 0.0
     for turn in range(PASSES):
         order = list(ops)
         if turn > 0:
@@ -112,6 +115,7 @@ def measure(ops: Sequence[Op], asked: Asked, skipped: int = 0) -> Iterator[list[
                 continue
             ready = [_ready(op, asked) for op in order[first : first + GROUP]]
             with gate.alone():
+                patience -= timing.waited(patience)
                 entries = _group(ready, asked)
             yield entries
 

@@ -162,7 +162,7 @@ def measure(
     while len(attempts) < tries:
         turns: dict[K, list[Turn]] = {name: [] for name in things}
         for _ in range(rounds):
-            patience_s -= _wait(patience_s, clock)
+            patience_s -= waited(patience_s, clock)
             for name, runs in things.items():
                 turns[name].append(_turn(runs, *counts[name], least_cpu, clock))
         attempts.append({name: summarize(of) for name, of in turns.items()})
@@ -171,8 +171,8 @@ def measure(
     return min(attempts, key=lambda timings: sum(t.disturbed for t in timings.values()))
 
 
-def _wait(seconds: float, clock: Clock) -> float:
-    """Until we are alone on the core, or so long; the seconds that it took."""
+def waited(seconds: float, clock: Clock = CLOCK) -> float:
+    """Waits until we are alone on the core, or so long; the seconds that it took."""
     begun = clock.wall()
     while (waited := (clock.wall() - begun) / 1e9) < seconds and clock.core.crowded():
         clock.sleep(PAUSE_S)

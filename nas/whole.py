@@ -25,6 +25,7 @@ def timed(engines: Mapping[K, Engine], rounds: int = profile.ROUNDS) -> Iterator
 
     Yields after each group what is known so far; there are `turns` of them.
     """
+    patience = profile.PATIENCE_S
     best: dict[K, Timing] = {}
     for turn in range(profile.PASSES):
         order = [*engines]
@@ -35,6 +36,8 @@ def timed(engines: Mapping[K, Engine], rounds: int = profile.ROUNDS) -> Iterator
             threads = max(engine.threads for engine in group.values())
             least = timing.LEAST_CPU if threads == 1 else choice.LEAST_CPU_THREADS
             with gate.alone():
+                if threads == 1:
+                    patience -= timing.waited(patience)
                 found = timing.measure(things, rounds, tries=2, least_cpu=least)
             for key, took in found.items():
                 best[key] = min(best.get(key, took), took, key=lambda t: t.median_ns)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from programs_command import call, ops_file
 
-from kernels import profile
+from kernels import profile, timing
 from kernels.case import case
 from kernels.isas import choices
 from kernels.op_data import read_ops
@@ -71,6 +71,25 @@ def test_of_all_passes_the_fastest_counts() -> None:
     assert len(every) == profile.PASSES
     with pytest.raises(KeyError, match="the profile has no GlobalPool"):
         made.time_ns(GlobalPool(height=5, width=4, channels=8))
+
+
+@pytest.mark.parametrize(("threads", "budgets"), [(1, [10, 4, -2]), (2, [0, 0, 0])])
+def test_all_groups_together_wait_so_long_for_others_to_leave_the_core(
+    threads: int, budgets: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    def waited(seconds: float, *within: timing.Clock) -> float:
+        if within:  # the rounds of a measurement ask too, with its clock
+            return 0.0
+        asked.append(seconds)
+        return 6.0 if seconds > 0 else 0.0
+
+    monkeypatch.setattr(profile, "PATIENCE_S", 10.0)
+    monkeypatch.setattr(timing, "waited", waited)
+    op = GlobalPool(height=4, width=4, channels=8)
+    assert len(list(profile.measure([op], replace(ASKED, threads=threads)))) == profile.PASSES
+    assert asked == budgets
 
 
 def test_a_saved_profile_is_the_profile(tmp_path: Path) -> None:

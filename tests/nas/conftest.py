@@ -33,6 +33,14 @@ def _meaning(chosen: dict[str, str | int]) -> Arch:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def impatient() -> Iterator[None]:
+    """Nothing here is about times: nobody is waited for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(profile, "PATIENCE_S", 0.0)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def locks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Of our own, for all processes that tests start: others may measure on this machine."""
     with pytest.MonkeyPatch.context() as patch:
