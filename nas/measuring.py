@@ -22,7 +22,7 @@ from nas.latency import Latency
 from nas.learning import home_of
 from nas.profiling import latency_of, measured_here
 from nas.trial import Trial
-from nas.whole import engine_of, image, timed, turns
+from nas.whole import by_node, engine_of, timed, turns
 from nas.work import Work
 from search_spaces.cost import cost
 from search_spaces.plan import Plan
@@ -31,7 +31,6 @@ from trainers.candidates import Candidates, arrays
 from trainers.export import Agreement, compared, packed
 
 IMAGES = 1000  # on which a program is held against its network, at most
-NODE_RUNS = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -181,10 +180,9 @@ def _op_rows(
     checked: Mapping[str, Checked], latency: Latency, here: bool
 ) -> Iterator[dict[str, Any]]:
     """Each op of each program: predicted, and as it took part in the whole."""
+    clocked = by_node({name: one.engine for name, one in checked.items()}) if here else {}
     for name, one in checked.items():
-        with gate.alone():
-            clocked = one.engine.clock_nodes(image(one.engine), NODE_RUNS) if here else None
-        took = None if clocked is None else np.median(clocked, axis=0) / 1e3
+        took = clocked.get(name)
         for n, op in enumerate(one.plan.ops):
             known = op in latency.profile.entries
             yield {
@@ -193,7 +191,7 @@ def _op_rows(
                 "op": short(op),
                 "kind": kind(op),
                 "predicted_us": latency.profile.time_ns(op) / 1e3 if known else None,
-                "measured_us": None if took is None else float(took[n]),
+                "measured_us": None if took is None else float(took[n]) / 1e3,
             }
 
 

@@ -8,6 +8,7 @@ from random import Random
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels import choice, gate, profile, timing
 from kernels.case import program
@@ -17,6 +18,8 @@ from kernels.timing import Timing
 from search_spaces.plan import Plan
 
 GROUP = 16  # programs that take turns
+NODES_NS = 3e7  # how long nodes are clocked in a pass, within so many runs
+FEWEST_RUNS, MOST_RUNS = 5, 1000
 K = TypeVar("K", bound=Hashable)
 
 
@@ -42,6 +45,22 @@ def timed(engines: Mapping[K, Engine], rounds: int = profile.ROUNDS) -> Iterator
             for key, took in found.items():
                 best[key] = min(best.get(key, took), took, key=lambda t: t.median_ns)
             yield best
+
+
+def by_node(engines: Mapping[K, Engine]) -> dict[K, NDArray[np.float64]]:
+    """The nanoseconds of each node as it takes part in the whole: of each program the pass in which
+    all of them took least."""
+    best: dict[K, NDArray[np.float64]] = {}
+    for _ in range(profile.PASSES):
+        for key, engine in engines.items():
+            images = image(engine)
+            with gate.alone():
+                once = float(engine.clock_nodes(images, 2)[1].sum())
+                runs = int(min(max(NODES_NS / once, FEWEST_RUNS), MOST_RUNS))
+                took = np.median(engine.clock_nodes(images, runs), axis=0)
+            if key not in best or took.sum() < best[key].sum():
+                best[key] = took
+    return best
 
 
 def turns(programs: int) -> int:
