@@ -124,13 +124,14 @@ def _info(asked: argparse.Namespace) -> int:
     found = choice.read(file)
     print(f"\nchosen so far: {len(found)}, in {file}")
     for one in found.values():
-        op, of = one.op, one.times.get(str(one.choice), {})
+        op, there = one.op, choice.in_a_program(one.medians)
+        other = "" if there == one.choice else f", in a program {there}"
         old = "" if one.core == choice.core() else ", of another build of the core"
         print(
             f"  {op['kernel']}x{op['kernel']} /{op['stride']} {op['channels']}->{op['filters']} "
             f"@{op['height']}x{op['width']} bases {op['bases']} batch {one.batch} "
-            f"threads {one.threads}: {one.choice}, {of.get('median_ns', 0) / 1e3:.1f} us "
-            f"of {len(one.times)} measured{old}"
+            f"threads {one.threads}: {one.choice}, {one.medians[one.choice] / 1e3:.1f} us "
+            f"of {len(one.medians)} measured{other}{old}"
         )
     return 0
 

@@ -43,15 +43,14 @@ LEAST_CPU_THREADS = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A remembered kernel: for what it was chosen, among what, and how long each took."""
+    """A remembered kernel: for what it was chosen, among what, and the nanoseconds of each."""
 
     op: dict[str, Any]
     batch: int
     threads: int
     core: str
     choice: Choice
-    medians: dict[str, float]
-    times: dict[str, dict[str, Any]]
+    medians: dict[Choice, float]
 
 
 def fastest(
@@ -67,7 +66,7 @@ def fastest(
     With `isa` or `variant` only those that have that name are compared; with both there is nothing
     to measure. What this machine lacks is an error that lists what can run.
     """
-    times = medians(op, batch, threads, isa, variant, folder)
+    times = medians(op, candidates(_conv(op), isa, variant), batch, threads, folder)
     return min(times, key=times.__getitem__)
 
 
@@ -77,29 +76,31 @@ def chosen(op: BinaryConv | BinaryLinear, threads: int = 1, isa: str | None = No
 
     It is asked once in a process: also where the machine was too busy to remember it.
     """
-    times = medians(op, threads=threads, isa=isa)
+    return in_a_program(medians(op, candidates(_conv(op), isa), threads=threads))
+
+
+def in_a_program(times: Mapping[Choice, float]) -> Choice:
+    """The fastest, where what comes after it counts too."""
     return min(times, key=lambda kernel: times[kernel] * SLOWING.get(kernel.isa, 1.0))
 
 
 def medians(
     op: BinaryConv | BinaryLinear,
+    among: Sequence[Choice],
     batch: int = 1,
     threads: int = 1,
-    isa: str | None = None,
-    variant: str | None = None,
     folder: Path | None = None,
 ) -> dict[Choice, float]:
-    """The nanoseconds of each kernel that has the names asked for, measured or remembered.
+    """The nanoseconds of each of these kernels, measured or remembered.
 
     Where there is only one it is not measured: 0.
     """
-    conv = _conv(op)
-    among = candidates(conv, isa, variant)
     if len(among) == 1:
         return {among[0]: 0.0}
+    conv = _conv(op)
     found = read(path(folder)).get(_key(conv, batch, threads, among))
     if found is not None:
-        return {kernel: found.medians[str(kernel)] for kernel in among}
+        return found.medians
     case = sample.case(conv, batch, np.random.default_rng(0))
     # The best instruction set last: AMX slows the clock for a while, and nothing follows it at once
     # but the plainest of the next round.
@@ -214,15 +215,20 @@ def _kernels(file: Path) -> dict[str, Any]:
 def _found(key: str, entry: Any, file: Path) -> Found:
     try:
         asked = json.loads(key)
-        medians = {name: float(entry["times"][name]["median_ns"]) for name in asked["among"]}
+        best = Choice(str(entry["isa"]), str(entry["variant"]))
+        medians = {
+            Choice(*name.split(" ", 1)): float(entry["times"][name]["median_ns"])
+            for name in asked["among"]
+        }
+        if best not in medians:
+            raise KeyError(str(best))
         return Found(
             op=dict(asked["op"]),
             batch=int(asked["batch"]),
             threads=int(asked["threads"]),
             core=str(asked["core"]),
-            choice=Choice(str(entry["isa"]), str(entry["variant"])),
+            choice=best,
             medians=medians,
-            times=dict(entry["times"]),
         )
     except (ValueError, TypeError, KeyError) as bad:
         raise ValueError(f"{_unusable(file)}: an entry is not as we write it ({bad!r})") from bad

@@ -174,9 +174,9 @@ def measure(
 def waited(seconds: float, clock: Clock = CLOCK) -> float:
     """Waits until we are alone on the core, or so long; the seconds that it took."""
     begun = clock.wall()
-    while (waited := (clock.wall() - begun) / 1e9) < seconds and clock.core.crowded():
+    while (took := (clock.wall() - begun) / 1e9) < seconds and clock.core.crowded():
         clock.sleep(PAUSE_S)
-    return waited
+    return took
 
 
 def _runs_in_a_turn(runs: Runs, turn_ns: float) -> tuple[int, int]:

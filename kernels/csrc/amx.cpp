@@ -162,16 +162,6 @@ struct Before {
   }
 };
 
-// Does it for 0 .. U, each a constant.
-template <int U, class Do, int... u>
-inline void each(const Do& what) {
-  if constexpr (sizeof...(u) == U) {
-    (what(std::integral_constant<int, u>{}), ...);
-  } else {
-    each<U, Do, u..., sizeof...(u)>(what);
-  }
-}
-
 // U tiles of 16 positions times all filters. Weights are expanded a while before they are
 // multiplied: a tile that was stored just before could not be loaded yet. What the loop reads is in
 // variables that no store can change: to read it again and again was a fifth of the time.

@@ -5,6 +5,16 @@ constexpr int kLanes = 16;
 typedef int32_t I __attribute__((vector_size(64)));
 typedef float F __attribute__((vector_size(64)));
 
+// Does it for 0 .. U, each a constant: an instruction names its registers so.
+template <int U, class Do, int... u>
+inline void each(const Do& what) {
+  if constexpr (sizeof...(u) == U) {
+    (what(std::integral_constant<int, u>{}), ...);
+  } else {
+    each<U, Do, u..., sizeof...(u)>(what);
+  }
+}
+
 #if defined(BNN_EMULATE)
 #include "plain_lanes.h"
 

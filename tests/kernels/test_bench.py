@@ -15,9 +15,11 @@ import pytest
 from kernels import bars, baselines, bench, check, choice, isas, layers, sample, table
 from kernels.__main__ import main
 from kernels.binary import Kernel, Result
+from kernels.isas import Choice
 from kernels.layers import Layer
 from kernels.ops import BinaryConv
 from kernels.rows import Outcome, Row, merged
+from kernels.timing import Timing
 
 ROW = Row(
     layer="64@56",
@@ -297,6 +299,18 @@ def test_info_says_what_runs_here_and_what_was_chosen(
     for isa in isas.every():
         assert isa.about in said
     assert str(tmp_path) in said
+
+
+@pytest.mark.parametrize(("amx_ns", "said"), [(95.0, True), (80.0, False)])
+def test_info_says_where_a_program_takes_another_kernel(
+    amx_ns: float, said: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    op = BinaryConv(height=4, width=4, channels=64, filters=16)
+    took = {Choice("amx", "bytes"): amx_ns, Choice("avx512", "words-bands"): 100.0}
+    times = {kernel: Timing(ns, 1.0, ns, rounds=9, disturbed=0.0) for kernel, ns in took.items()}
+    assert choice.remember(op, 1, 1, times, tmp_path).isa == "amx"
+    assert main(["info", "--folder", str(tmp_path)]) == 0
+    assert (", in a program avx512 words-bands" in capsys.readouterr().out) == said
 
 
 def test_a_torn_file_of_choices_is_an_error_that_names_it(

@@ -190,6 +190,17 @@ def test_an_entry_without_the_time_of_a_kernel_is_an_error_too(tmp_path: Path) -
         choice.fastest(OP, folder=tmp_path)
 
 
+def test_an_entry_whose_kernel_was_not_measured_is_an_error_too(tmp_path: Path) -> None:
+    choice.remember(OP, 1, 1, {c: taking(1.0) for c in EVERY}, tmp_path)
+    file = choice.path(tmp_path)
+    content = json.loads(file.read_text())
+    (entry,) = content["kernels"].values()
+    entry["isa"] = "mmx"
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="mmx"):
+        choice.read(file)
+
+
 def test_a_writer_keeps_what_others_wrote_meanwhile_and_leaves_nothing_beside(
     tmp_path: Path,
 ) -> None:
