@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import lined, sample
-from kernels.engine import depths, runner
+from kernels.engine import Images, depths, runner
 from kernels.flow import Flow, Value, flow
 from kernels.isas import Choice
 from kernels.ops import BinaryConv, Op, Stem
@@ -57,6 +57,15 @@ def program(
     """A program of random parameters: it takes as long as a trained one."""
     given = tuple(sample.parameters(node.op, rng) for node in nodes)
     return Program(tuple(values), tuple(nodes), given, output)
+
+
+def images(packed: Program, batch: int) -> Images:
+    """Random ones, of the type that the program takes."""
+    form, rng = packed.image, np.random.default_rng(0)
+    shape = (batch, form.height, form.width, form.channels)
+    if packed.pixels:
+        return rng.integers(0, 256, shape, np.uint8)
+    return rng.standard_normal(shape, np.float32)
 
 
 def on_pixels(plain: Program) -> Program:

@@ -10,8 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import baselines, gate, machine, timing
-from kernels.engine import Engine, Images
+from kernels import baselines, case, gate, machine, timing
+from kernels.engine import Engine
 from kernels.memory import Layout
 from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv, Stem
 from kernels.program import Program
@@ -67,13 +67,7 @@ def short(op: Op) -> str:
 
 
 def measured(engine: Engine, batch: int, rounds: int, *, torch: bool) -> Times:
-    image = engine.program.image
-    form = (batch, image.height, image.width, image.channels)
-    rng = np.random.default_rng(0)
-    pixels = engine.program.pixels
-    images: Images = (
-        rng.integers(0, 256, form, np.uint8) if pixels else rng.standard_normal(form, np.float32)
-    )
+    images = case.images(engine.program, batch)
     with gate.alone():
         whole = timing.measure({"whole": partial(engine.clock, images)}, rounds)["whole"]
         runs = max(3, min(200, int(3e8 / whole.median_ns)))

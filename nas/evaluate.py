@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import gate, memory, model, profile
+from kernels import case, gate, memory, model, profile
 from kernels.about import About
 from kernels.cuda.device import index_of, open_device
 from kernels.cuda.launch import Device
@@ -123,7 +123,7 @@ def _by_gpu(program: Program, device: Device, images: Images) -> tuple[NDArray[n
     many = commands.program(program, BATCH, device, measured=False)
     one = commands.program(program, 1, device)
     with gate.alone():
-        took = commands.took(one, commands.random_images(program, 1), profile.ROUNDS)
+        took = commands.took(one, case.images(program, 1), profile.ROUNDS)
     return decided(many, images), took  # type: ignore[arg-type]  # it has what an engine has
 
 

@@ -10,9 +10,8 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import choice, gate, profile, timing
-from kernels.case import program
-from kernels.engine import Engine, Images
+from kernels import case, choice, gate, profile, timing
+from kernels.engine import Engine
 from kernels.profile import Asked
 from kernels.timing import Timing
 from search_spaces.plan import Plan
@@ -35,7 +34,10 @@ def timed(engines: Mapping[K, Engine], rounds: int = profile.ROUNDS) -> Iterator
         Random(turn).shuffle(order)
         for first in range(0, len(order), GROUP):
             group = {key: engines[key] for key in order[first : first + GROUP]}
-            things = {key: partial(engine.clock, image(engine)) for key, engine in group.items()}
+            things = {
+                key: partial(engine.clock, case.images(engine.program, 1))
+                for key, engine in group.items()
+            }
             threads = max(engine.threads for engine in group.values())
             least = timing.LEAST_CPU if threads == 1 else choice.LEAST_CPU_THREADS
             with gate.alone():
@@ -53,7 +55,7 @@ def by_node(engines: Mapping[K, Engine]) -> dict[K, NDArray[np.float64]]:
     best: dict[K, NDArray[np.float64]] = {}
     for _ in range(profile.PASSES):
         for key, engine in engines.items():
-            images = image(engine)
+            images = case.images(engine.program, 1)
             with gate.alone():
                 once = float(engine.clock_nodes(images, 2)[1].sum())
                 runs = int(min(max(NODES_NS / once, FEWEST_RUNS), MOST_RUNS))
@@ -67,18 +69,9 @@ def turns(programs: int) -> int:
     return profile.PASSES * -(-programs // GROUP)
 
 
-def image(engine: Engine) -> Images:
-    """One, of random numbers, or of pixels where the program takes nothing else."""
-    shape = engine.program.image
-    form = (1, shape.height, shape.width, shape.channels)
-    if engine.program.pixels:
-        return np.random.default_rng(0).integers(0, 256, form, np.uint8)
-    return np.random.default_rng(0).standard_normal(form, np.float32)
-
-
 def engine_of(planned: Plan, asked: Asked) -> Engine:
     """Random weights: they take as long as others."""
     nodes = tuple(step.node for step in planned.steps)
     (output,) = planned.outputs
-    made = program(planned.values, nodes, output, np.random.default_rng(0))
+    made = case.program(planned.values, nodes, output, np.random.default_rng(0))
     return Engine(made, threads=asked.threads, isa=asked.isa)

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import time
-from collections.abc import Generator, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from search_spaces.backbones import BACKBONES
-from search_spaces.known import KNOWN, find_arch
-from search_spaces.spaces import SPACES, find_space
-from search_spaces.text import to_text
+from search_spaces.known import KNOWN
+from search_spaces.spaces import SPACES
+from trainers import commands
 from trainers.data.sets import DATA_SETS
 
 EXAMPLES = """examples:
@@ -55,19 +49,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser("trainers", None, __doc__, EXAMPLES, formatter_class=plain)
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    sub = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    told = commands.add_parser("recipes", help="those that have names, in words")
-    told.set_defaults(command=recipes)
+    told = sub.add_parser("recipes", help="those that have names, in words")
+    told.set_defaults(command=commands.recipes)
     told.add_argument("--images", type=_a_count, default=50_000, help="to train on (%(default)s)")
 
-    one = commands.add_parser("train", help="one network")
-    one.set_defaults(command=train)
+    one = sub.add_parser("train", help="one network")
+    one.set_defaults(command=commands.train)
     one.add_argument("arch", metavar="ARCH", help=f"a line, JSON, or one of {', '.join(KNOWN)}")
     _training(one)
 
-    every = commands.add_parser("supernet", help="all networks of a space in one")
-    every.set_defaults(command=supernet)
+    every = sub.add_parser("supernet", help="all networks of a space in one")
+    every.set_defaults(command=commands.supernet)
     every.add_argument("space", metavar="SPACE", help=f"one of {', '.join(SPACES)}, or your own")
     every.add_argument(
         "--others", type=int, default=2, metavar="N", help="at random, each step (%(default)s)"
@@ -81,8 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _training(every)
 
-    judged = commands.add_parser("evaluate", help="a trained network, on the test split")
-    judged.set_defaults(command=evaluate)
+    judged = sub.add_parser("evaluate", help="a trained network, on the test split")
+    judged.set_defaults(command=commands.evaluate)
     judged.add_argument("home", type=Path, metavar="DIR", help="what --out was")
     judged.add_argument("--data-dir", type=Path, metavar="DIR", help="where the images are")
     judged.add_argument(
@@ -90,8 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     judged.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
 
-    out = commands.add_parser("export", help="a trained network, packed into a file that runs")
-    out.set_defaults(command=export)
+    out = sub.add_parser("export", help="a trained network, packed into a file that runs")
+    out.set_defaults(command=commands.export)
     out.add_argument("home", type=Path, metavar="DIR", help="what --out was")
     out.add_argument("--data-dir", type=Path, metavar="DIR", help="where the images are")
     out.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="model.bnn")
@@ -114,8 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     out.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
 
-    timed = commands.add_parser("bench", help="how long things take, beside how others do them")
-    timed.set_defaults(command=bench)
+    timed = sub.add_parser("bench", help="how long things take, beside how others do them")
+    timed.set_defaults(command=commands.bench)
     timed.add_argument(
         "what",
         choices=("step", "memory", "programs"),
@@ -127,6 +121,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     timed.add_argument("--rounds", type=_a_count, default=3, help="(%(default)s)")
     timed.add_argument("--threads", type=_a_count, metavar="N", help="of the CPU (all)")
+    timed.add_argument(
+        "--device", default="cpu", metavar="NAME", help="for programs, or cuda (%(default)s)"
+    )
     return parser
 
 
@@ -168,179 +165,6 @@ def _a_length(text: str) -> float:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-
-
-def recipes(args: argparse.Namespace) -> None:
-    from trainers.recipes import RECIPES, describe
-
-    for recipe in RECIPES.values():
-        print(describe(recipe, args.images))
-
-
-def _job(args: argparse.Namespace) -> Any:
-    """Torch takes a second to import, so only what trains does."""
-    from trainers.asked import Asked
-    from trainers.recipes import describe
-
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ValueError(
-            "this command trains in one process; started as one of several, each would train alone "
-            "(trainers.ranks.started_together is what a program of your own wants)"
-        )
-    job = Asked(
-        data=args.data,
-        data_dir=args.data_dir,
-        recipe=args.recipe,
-        epochs=args.epochs,
-        seed=args.seed,
-        device=args.device,
-        precision=args.precision,
-        threads=args.threads,
-        home=args.out,
-    ).job()
-    print(describe(job.recipe, len(job.data.train)))
-    return job
-
-
-def train(args: argparse.Namespace) -> None:
-    from trainers.job import fresh, kept, teacher_of, train_one, usual_backbone
-    from trainers.score import score
-
-    usual = usual_backbone(args.data) if args.arch in KNOWN else None
-    arch = find_arch(args.arch, args.backbone or usual)
-    job = _job(args)
-    net = fresh(arch, job)
-    teacher = None if args.teacher is None else teacher_of(args.teacher, job)
-    seconds = _watched(train_one(arch, net, job, teacher))
-    found = score(net, job.task, job.data.selection, device=job.device)
-    print(f"{arch.key}  selection {job.task.metric} {found.share:.2%} of {found.count:,} images")
-    if args.out is not None:
-        if seconds:
-            kept(args.out, arch, net, job, {"selection": asdict(found), "seconds": seconds})
-        where = "" if args.data_dir is None else f" --data-dir {args.data_dir}"
-        print(f"to judge it: python -m trainers evaluate {args.out}{where}")
-
-
-def supernet(args: argparse.Namespace) -> None:
-    from trainers.asked import space_for
-    from trainers.job import candidate, kept_supernet, new_supernet, teacher_of, train_supernet
-    from trainers.sandwich import Sampling
-
-    job = _job(args)
-    space = space_for(args.space, args.backbone, job)
-    net, drawn = new_supernet(space, job, Sampling(others=args.others, widening=args.widening))
-    teacher = None if args.teacher is None else teacher_of(args.teacher, job)
-    seconds = _watched(train_supernet(net, drawn, job, teacher))
-    scores = {}
-    for what, arch in (("largest", drawn.largest), ("smallest", drawn.smallest)):
-        found = candidate(net, arch, job, job.data.selection)
-        scores[what] = {"arch": to_text(arch), **asdict(found)}
-        print(f"{what:9} {arch.key}  selection {job.task.metric} {found.share:.2%}")
-    if args.out is not None and seconds:
-        kept_supernet(args.out, net, drawn, job, {"selection": scores, "seconds": seconds})
-
-
-def _watched(steps: Generator[Any]) -> float:
-    """A line that moves on a terminal, and one in a while elsewhere.
-
-    Returns the seconds that all steps took, those of earlier calls too; 0 if none was left to do.
-    """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-    from rich.progress import TimeRemainingColumn as Left
-
-    from trainers.stop import asked_to_stop
-
-    console, started, said = Console(stderr=True), time.monotonic(), time.monotonic()
-    spent = 0.0
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), Left())
-    with asked_to_stop() as asked, Progress(*columns, console=console) as bar:
-        task = bar.add_task("starting", total=None)
-        for n, at in enumerate(steps, 1):
-            what = f"{at.stage} {at.step:,}/{at.steps:,} loss {at.loss:.3f} rate {at.rate:.2g}"
-            bar.update(task, description=what, completed=at.step, total=at.steps)
-            if not console.is_terminal and time.monotonic() - said > 30:
-                said = time.monotonic()
-                left = (said - started) / n * (at.steps - at.step)
-                print(f"{what}, {left:.0f} s left", file=sys.stderr)
-            if asked():
-                steps.close()  # writes a checkpoint
-                raise KeyboardInterrupt
-            spent = at.spent
-    return spent
-
-
-def evaluate(args: argparse.Namespace) -> None:
-    import torch
-
-    from trainers.data.sets import load_test
-    from trainers.job import put, trained
-    from trainers.score import score
-
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    found = trained(args.home)
-    test = load_test(found.data, args.data_dir)
-    if list(test.classes) != (learnt := found.result["data"]["classes"]):
-        raise ValueError(
-            f"{args.home} was trained on the classes {', '.join(learnt)}; "
-            f"the test split has {', '.join(test.classes)}"
-        )
-    result = score(found.network, found.task, test.images)
-    print(
-        f"{found.arch.key}  test {found.task.metric} {result.share:.2%} of {result.count:,} images"
-    )
-    put(args.home / "result.json", {**found.result, "test": asdict(result)})
-    if args.model is not None:
-        from kernels import model
-        from kernels.engine import Engine
-        from trainers.export import compared
-
-        engine = Engine(model.load(args.model)[0], measured=False)
-        every = np.array_split(np.arange(len(test.images)), -(-len(test.images) // 100))
-        batches = (test.images.take(part) for part in every)
-        print(f"{args.model}  {compared(found.network, engine, found.task, batches)}")
-
-
-def export(args: argparse.Namespace) -> None:
-    import torch
-
-    from kernels.engine import Engine
-    from kernels.stem import with_stem
-    from trainers.data.sets import load
-    from trainers.export import about, compared, packed, written
-    from trainers.job import trained
-
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    found = trained(args.home)
-    data = load(found.data, args.data_dir, seed=found.result["seed"])
-    images = data.selection
-    count = min(args.images, len(images))
-    program = packed(found.network, found.task)
-    if args.stem == "pixels":
-        program = with_stem(program)
-    batches = (images.take(part) for part in np.array_split(np.arange(count), -(-count // 100)))
-    agreement = compared(found.network, Engine(program, measured=False), found.task, batches)
-    written(program, args.output, about(found), agreement, args.allow)
-    print(f"{args.output}: {args.output.stat().st_size:,} bytes")
-    print(f"beside torch, on the selection split: {agreement}")
-    print(f"to see how fast it is: python -m kernels time {args.output}")
-
-
-def bench(args: argparse.Namespace) -> None:
-    import torch
-
-    from trainers import bench as benches
-
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    from trainers.bench_programs import programs
-
-    run = {"step": benches.step, "memory": benches.memory, "programs": programs}[args.what]
-    batch = args.batch or (1 if args.what == "programs" else 128)
-    for line in run(find_space("groupnet", args.backbone), batch, args.rounds):
-        print(line, flush=True)
 
 
 if __name__ == "__main__":

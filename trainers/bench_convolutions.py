@@ -15,11 +15,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from kernels import baselines, case, timing
-from kernels.engine import Engine
+from kernels.engine import Engine, Images
 from kernels.epilogue import Epilogue
 from kernels.flow import Use, Value, flow
 from kernels.ops import BinaryConv, Pack
@@ -34,7 +33,7 @@ OURS = "ours"
 K = TypeVar("K")
 
 
-def convolutions(engine: Engine, images: NDArray[np.float32], rounds: int) -> Iterator[str]:
+def convolutions(engine: Engine, images: Images, rounds: int) -> Iterator[str]:
     """Both forms, `rounds` times over. The engine's network has one base."""
     nodes = enumerate(engine.program.nodes)
     ops = {n: op for n, node in nodes if isinstance(op := node.op, BinaryConv) and op.kernel > 1}
@@ -102,7 +101,7 @@ def _in_a_chain(ops: Sequence[BinaryConv], batch: int, threads: int, rounds: int
 
 
 def _in_the_program(
-    engine: Engine, ops: Mapping[int, BinaryConv], images: NDArray[np.float32], rounds: int
+    engine: Engine, ops: Mapping[int, BinaryConv], images: Images, rounds: int
 ) -> Iterator[str]:
     things: dict[BinaryConv | None, Runs] = {None: _nodes(engine, images, ops)}
     for op in ops.values():
@@ -116,7 +115,7 @@ def _in_the_program(
     yield from _compared("convolutions with what is fused to them", things, both, rounds)
 
 
-def _nodes(engine: Engine, images: NDArray[np.float32], nodes: Collection[int]) -> Runs:
+def _nodes(engine: Engine, images: Images, nodes: Collection[int]) -> Runs:
     """The time of some nodes of a program, together."""
 
     def runs(n: int) -> Sequence[float]:

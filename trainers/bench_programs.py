@@ -1,27 +1,29 @@
 """Whole packed programs beside their real-valued twin in torch: where binary wins, and where not.
 
-One thread unless torch is given more. All take turns; times of ours are taken in the core, torch's
-hold its own dispatch, as whoever calls it pays that too.
+On a CPU one thread unless torch is given more. All take turns; times of ours are taken in the core,
+torch's hold its own dispatch, as whoever calls it pays that too. On a GPU both are CUDA graphs,
+their images lie there already, and the device itself says how long they took.
 """
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from kernels import machine, timing
 from kernels.apart import apart
-from kernels.case import on_pixels, program
+from kernels.case import images, on_pixels, program
+from kernels.cuda import baselines, commands
+from kernels.cuda.device import index_of, open_device
+from kernels.cuda.launch import Device
 from kernels.engine import Engine
 from kernels.program import Program
 from kernels.progress import told
-from kernels.timing import Runs
+from kernels.timing import Runs, Timing
 from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
@@ -31,31 +33,67 @@ from trainers import twin
 from trainers.bench_convolutions import convolutions
 
 BASES = (1, 3, 4, 5, 8)
+ARCHES = {**{f"K={k}": f"groupnet-k{k}" for k in BASES}, "bireal": "bireal"}
+ON_PIXELS = "K=1 on pixels"
 ROUNDS = 7
 PATIENCE_S = 10.0  # of each measurement: to wait for others to leave the core
 
-
-class Ours(NamedTuple):
-    engine: Engine
-    runs: Runs
+Measure = Callable[[Mapping[str, Runs]], dict[str, Timing]]
 
 
 def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
     """Group-Net with K bases on the backbone of the space, `rounds` times over."""
     backbone, threads = space.backbone, torch.get_num_threads()
     yield f"{backbone.name}, batch {batch}, {threads} threads, {machine.here()}"
-    names = {**{f"K={k}": f"groupnet-k{k}" for k in BASES}, "bireal": "bireal"}
-    ours = {
-        name: _ours(arch, backbone, batch, threads)
-        for name, arch in told(names.items(), "choosing kernels")
+    engines = {
+        name: Engine(packed, threads=threads)
+        for name, packed in told(every_program(backbone).items(), "choosing kernels")
     }
-    ours["K=1 on pixels"] = _on_pixels(backbone, batch, threads)
-    theirs = twin.every_form(backbone, batch)
-    things = {**{name: one.runs for name, one in ours.items()}, **theirs}
+    ours = {
+        name: partial(engine.clock, images(engine.program, batch))
+        for name, engine in engines.items()
+    }
+    measure = partial(timing.measure, rounds=ROUNDS, patience_s=PATIENCE_S)
+    yield from side_by_side(ours, twin.every_form(backbone, batch), rounds, measure)
+    yield from _branch_by_branch(backbone, batch, threads, rounds)
+    yield from convolutions(engines["K=1"], images(engines["K=1"].program, batch), rounds)
+
+
+def programs_on(name: str) -> Callable[[Space, int, int], Iterator[str]]:
+    """The same programs on the GPU of that name."""
+    device = open_device(name)
+    if reason := baselines.why_not():
+        raise ValueError(f"nothing to compare with: {reason}")
+
+    def run(space: Space, batch: int, rounds: int) -> Iterator[str]:
+        with torch.cuda.device(index_of(name)):
+            theirs = twin.every_form_on("cuda", space.backbone, batch, baselines.graphed)
+            yield from on_gpu(space.backbone, batch, rounds, device, theirs)
+
+    return run
+
+
+def on_gpu(
+    backbone: Backbone, batch: int, rounds: int, device: Device, theirs: Mapping[str, Runs]
+) -> Iterator[str]:
+    yield f"{backbone.name}, batch {batch}, {device.name}, sm_{device.capability}"
+    ours = {}
+    for name, packed in told(every_program(backbone).items(), "choosing kernels"):
+        ready = commands.program(packed, batch, device)
+        ours[name] = partial(ready.clock, images(packed, batch))
+    measure = partial(timing.measure, rounds=ROUNDS, tries=1, least_cpu=0.0)
+    yield from side_by_side(ours, theirs, rounds, measure)
+
+
+def side_by_side(
+    ours: Mapping[str, Runs], theirs: Mapping[str, Runs], rounds: int, measure: Measure
+) -> Iterator[str]:
+    """All in turn, `rounds` times over: medians, their range, and ratios to theirs."""
+    things = {**ours, **theirs}
     every: dict[str, list[float]] = {name: [] for name in things}
     disturbed = crowded = 0.0
     for _ in told(range(rounds), "whole programs, round"):
-        for name, found in timing.measure(things, ROUNDS, patience_s=PATIENCE_S).items():
+        for name, found in measure(things).items():
             every[name].append(found.median_ns)
             disturbed, crowded = max(disturbed, found.disturbed), max(crowded, found.crowded)
     yield (
@@ -68,33 +106,21 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
         low, high = min(every[name]) / 1e6, max(every[name]) / 1e6
         yield f"{name:18} {took / 1e6:8.3f} ms ({low:.3f} to {high:.3f})  {ratios}"
     yield from _where_it_ends(times, list(theirs))
-    yield from _branch_by_branch(backbone, batch, threads, rounds)
-    yield from convolutions(ours["K=1"].engine, _images(backbone, batch), rounds)
 
 
-def _ours(name: str, backbone: Backbone, batch: int, threads: int) -> Ours:
-    engine = Engine(_program(name, backbone), threads=threads)
-    return Ours(engine, partial(engine.clock, _images(backbone, batch)))
-
-
-def _on_pixels(backbone: Backbone, batch: int, threads: int) -> Ours:
-    engine = Engine(on_pixels(_program("groupnet-k1", backbone)), threads=threads)
-    form = (batch, backbone.height, backbone.width, backbone.channels)
-    pixels = np.random.default_rng(1).integers(0, 256, form, np.uint8)
-    return Ours(engine, partial(engine.clock, pixels))
+def every_program(backbone: Backbone) -> dict[str, Program]:
+    """What is timed, by name."""
+    made = {name: _program(arch, backbone) for name, arch in ARCHES.items()}
+    return {**made, ON_PIXELS: on_pixels(made["K=1"])}
 
 
 def _program(name: str, backbone: Backbone) -> Program:
     arch = find_arch(name, backbone.name)
-    planned = plan(arch, find_backbone(arch.backbone))
+    styled = find_backbone(arch.backbone)  # some have a style of their own
+    planned = plan(arch, styled.sized(backbone.height, backbone.channels, backbone.classes))
     (output,) = planned.outputs
     nodes = [step.node for step in planned.steps]
     return program(planned.values, nodes, output, np.random.default_rng(0))
-
-
-def _images(backbone: Backbone, batch: int) -> NDArray[np.float32]:
-    form = (batch, backbone.height, backbone.width, backbone.channels)
-    return np.random.default_rng(1).standard_normal(form, np.float32)
 
 
 def _where_it_ends(times: dict[str, float], theirs: list[str]) -> Iterator[str]:
@@ -113,8 +139,8 @@ def _branch_by_branch(backbone: Backbone, batch: int, threads: int, rounds: int)
             "stacked": Engine(whole, threads=threads),
             "apart": Engine(apart(whole), threads=threads),
         }
-        images = _images(backbone, batch)
-        things = {way: partial(engine.clock, images) for way, engine in engines.items()}
+        some = images(whole, batch)
+        things = {way: partial(engine.clock, some) for way, engine in engines.items()}
         gains = []
         for _ in told(range(rounds), f"{name}, round"):
             found = timing.measure(things, 3 * ROUNDS, patience_s=PATIENCE_S)

@@ -2,7 +2,8 @@
 
 Norms are folded into the convolutions before them, as everyone does who wants speed. The weights
 are random: this is for the time alone. Three forms of it: float32 or bfloat16 as a module, eager or
-frozen by inductor, and int8 by torch's quantized operations.
+frozen by inductor, and int8 by torch's quantized operations. On a GPU float16 too, each as a CUDA
+graph, and no int8: torch has no int8 convolution there.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from search_spaces.backbone import Backbone
 from search_spaces.known import find_arch
 from search_spaces.plan import Plan, Step
 from search_spaces.planner import plan
+
+Clock = Callable[[Callable[[], Any]], Runs]
 
 SCALE, ZERO = 0.1, 128  # of int8 activations; what they are does not change the time
 
@@ -88,10 +91,7 @@ def real_plan(backbone: Backbone) -> Plan:
 def every_form(backbone: Backbone, batch: int) -> dict[str, Runs]:
     """Each way to run the twin here; those that torch cannot are left out, with a warning."""
     planned = real_plan(backbone)
-    torch.manual_seed(0)
-    module = Twin(planned)
-    images = torch.randn(batch, backbone.channels, backbone.height, backbone.width)
-    images = images.contiguous(memory_format=torch.channels_last)
+    module, images = _made(planned, backbone, batch)
     forms = eager_and_frozen("float32", module, images)
     if runs := _running("int8", lambda: _quantized(planned, images)):
         forms["int8"] = runs
@@ -101,28 +101,50 @@ def every_form(backbone: Backbone, batch: int) -> dict[str, Runs]:
     return forms
 
 
-def eager_and_frozen(name: str, module: nn.Module, images: Tensor) -> dict[str, Runs]:
+def every_form_on(device: str, backbone: Backbone, batch: int, clock: Clock) -> dict[str, Runs]:
+    """Each way to run it on a GPU."""
+    module, images = _made(real_plan(backbone), backbone, batch)
+    torch.backends.cudnn.benchmark = True
+    forms: dict[str, Runs] = {}
+    for name in ("float32", "float16", "bfloat16"):
+        kind: Any = {"device": device, "dtype": getattr(torch, name)}
+        forms |= eager_and_frozen(name, deepcopy(module).to(**kind), images.to(**kind), clock)
+    return forms
+
+
+def _made(planned: Plan, backbone: Backbone, batch: int) -> tuple[Twin, Tensor]:
+    torch.manual_seed(0)
+    images = torch.randn(batch, backbone.channels, backbone.height, backbone.width)
+    return Twin(planned), images.contiguous(memory_format=torch.channels_last)
+
+
+def eager_and_frozen(
+    name: str, module: nn.Module, images: Tensor, clock: Clock = timing.repeated
+) -> dict[str, Runs]:
     """A module as it is, and frozen by inductor: what of both runs here."""
     ways: dict[str, Callable[[], Callable[[], Any]]] = {
         f"{name} eager": lambda: lambda: module(images),
         f"{name} inductor": lambda: _frozen(module, images),
     }
-    return {way: runs for way, make in ways.items() if (runs := _running(way, make))}
+    return {way: runs for way, make in ways.items() if (runs := _running(way, make, clock))}
 
 
-def _running(name: str, make: Callable[[], Callable[[], Any]]) -> Runs | None:
+def _running(
+    name: str, make: Callable[[], Callable[[], Any]], clock: Clock = timing.repeated
+) -> Runs | None:
     try:
         with warnings.catch_warnings(), torch.inference_mode():
             warnings.simplefilter("ignore")
             call = make()
             call()
+            clocked = clock(call)
     except Exception as refused:  # whatever torch lacks here
         warnings.warn(f"{name}: {str(refused).splitlines()[0][:120]}", stacklevel=2)
         return None
 
     def runs(n: int) -> list[float]:
         with torch.inference_mode():
-            return list(timing.repeated(call)(n))
+            return list(clocked(n))
 
     return runs
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from kernels import timing
 from kernels.ops import BinaryConv
-from kernels.timing import Timing
+from kernels.timing import Runs, Timing
 
 DTYPES = ("float16", "bfloat16", "int8")
 REPEATS, ROUNDS = 20, 7
@@ -48,7 +48,8 @@ def _one(dtype: str, op: BinaryConv, batch: int, index: int) -> Baseline:
     try:
         with torch.inference_mode(), torch.cuda.device(index):
             call = (_int8 if dtype == "int8" else _conv)(op, batch, dtype)
-            return Baseline(dtype, _timed(call))
+            runs = graphed(call, REPEATS)
+            return Baseline(dtype, timing.measure({0: runs}, ROUNDS, tries=1, least_cpu=0.0)[0])
     except (RuntimeError, AttributeError, NotImplementedError, TypeError) as refused:
         return Baseline(dtype, reason=str(refused).splitlines()[0][:120])
 
@@ -75,8 +76,8 @@ def _int8(op: BinaryConv, batch: int, dtype: str) -> Callable[[], Any]:
     return lambda: torch._int_mm(a, b)
 
 
-def _timed(call: Callable[[], Any]) -> Timing:
-    """As `Device.clock` does it, of REPEATS runs in a graph."""
+def graphed(call: Callable[[], Any], repeats: int = 1) -> Runs:
+    """So many calls in one CUDA graph, timed as `Device.clock` does it: what one of them takes."""
     import torch
 
     stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
@@ -86,7 +87,7 @@ def _timed(call: Callable[[], Any]) -> Timing:
     torch.cuda.synchronize()
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             call()
     event: Any = torch.cuda.Event
     begin, end = (event(enable_timing=True) for _ in range(2))
@@ -98,7 +99,7 @@ def _timed(call: Callable[[], Any]) -> Timing:
             graph.replay()
             end.record()
             end.synchronize()
-            took.append(begin.elapsed_time(end) * 1e6 / REPEATS)
+            took.append(begin.elapsed_time(end) * 1e6 / repeats)
         return took
 
-    return timing.measure({0: runs}, ROUNDS, tries=1, least_cpu=0.0)[0]
+    return runs

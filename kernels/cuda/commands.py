@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from kernels import timing
+from kernels import case, timing
 from kernels.cuda import baselines, choice
 from kernels.cuda import bench as benches
 from kernels.cuda.device import open_device
@@ -54,7 +54,7 @@ def bench(asked: argparse.Namespace) -> int:
 def time(asked: argparse.Namespace, packed: Program, arch: str | None) -> int:
     device = opened(asked)
     ready = program(packed, asked.batch, device)
-    images = random_images(packed, asked.batch)
+    images = case.images(packed, asked.batch)
     whole = took(ready, images, asked.rounds)
     nodes = np.median(ready.clock_nodes(images, 3 * asked.rounds), axis=0)
     print(f"{device.name}, sm_{device.capability}: batch {asked.batch}")
@@ -69,11 +69,3 @@ def took(ready: CudaProgram, images: Images, rounds: int) -> timing.Timing:
     """A batch, from the images that lie on the device to the answer."""
     runs = {0: partial(ready.clock, images)}
     return timing.measure(runs, rounds, tries=1, least_cpu=0.0)[0]
-
-
-def random_images(packed: Program, batch: int) -> Images:
-    form, rng = packed.image, np.random.default_rng(0)
-    shape = (batch, form.height, form.width, form.channels)
-    if packed.pixels:
-        return rng.integers(0, 256, shape, np.uint8)
-    return rng.standard_normal(shape, np.float32)
