@@ -38,6 +38,8 @@ examples:
   python -m kernels bench --runs 3 --json bench.json
 """
 
+ROUNDS, PATIENCE_S = 20, 5.0
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit status: 1 is a wrong kernel, 2 a mistake of the caller, 130 Ctrl-C."""
@@ -64,10 +66,10 @@ def _bench(asked: argparse.Namespace) -> int:
         variant=asked.variant,
         threads=asked.threads,
         batch=asked.batch or 1,
-        rounds=asked.rounds,
+        rounds=asked.rounds or ROUNDS,
         runs=asked.runs,
         torch=asked.torch,
-        patience_s=asked.patience,
+        patience_s=PATIENCE_S if asked.patience is None else asked.patience,
         folder=asked.folder,
     )
     outcomes, complete = _watched(plan)
@@ -152,10 +154,10 @@ def _parser() -> argparse.ArgumentParser:
     about = "images in a run (default 1; on a GPU 1, 32 and 256)"
     b.add_argument("--batch", type=a_count, help=about)
     b.add_argument("--device", default="cpu", metavar="NAME", help="or cuda (%(default)s)")
-    b.add_argument("--rounds", type=a_count, default=20, help="turns for each (default 20)")
+    b.add_argument("--rounds", type=a_count, help=f"turns for each (default {ROUNDS})")
     b.add_argument("--runs", type=a_count, default=1, help="complete runs, for medians over them")
-    about = "wait so long, for each layer, for others to leave the core (default 5)"
-    b.add_argument("--patience", type=float, default=5.0, metavar="SECONDS", help=about)
+    about = f"wait so long, for each layer, for others to leave the core (default {PATIENCE_S:g})"
+    b.add_argument("--patience", type=float, metavar="SECONDS", help=about)
     b.add_argument("--no-torch", dest="torch", action="store_false", help="do not time torch")
     b.add_argument("--all", action="store_true", help="show every kernel, not only the fastest")
     b.add_argument("--csv", type=a_file, metavar="FILE", help="a row for every kernel measured")

@@ -43,6 +43,10 @@ class Verdict:
     met: bool | None
     text: str
 
+    def __str__(self) -> str:
+        word = {True: "met", False: "NOT MET", None: "-"}[self.met]
+        return f"{word:8}{self.about}: {self.text}"
+
 
 def judge(
     rows: Sequence[Row], *, every_kernel: bool = True, has_popcount: bool | None = None

@@ -53,9 +53,7 @@ def show(report: Report, plan: Plan, every: bool, console: Console) -> None:
         console.print(_bases(report))
     console.print()
     for verdict in bars.judge(report.rows, every_kernel=plan.every_kernel):
-        word = {True: "met", False: "NOT MET", None: "-"}[verdict.met]
-        line = f"{word:8}{verdict.about}: {verdict.text}"
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+        console.print(str(verdict), highlight=False, soft_wrap=True, markup=False)
     if max((row.runs for row in report.rows), default=0) < 3:
         console.print("The bars are medians of 3 runs: `--runs 3`.", highlight=False, markup=False)
 

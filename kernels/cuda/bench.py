@@ -6,16 +6,13 @@ before: equal to the reference in every bit.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kernels import check, files, sample
+from kernels import check, sample
 from kernels.bits import unpack
 from kernels.cuda import baselines, choice
 from kernels.cuda.alone import Alone, Ready
@@ -37,6 +34,7 @@ class Row:
     """The fastest tile of a product on a layer. Ratios: torch's time over ours."""
 
     layer: str
+    channels: int
     batch: int
     tile: str
     us: float
@@ -84,6 +82,7 @@ def bench(
                 ratios = {b.dtype: b.timing.median_ns / took if b.timing else None for b in theirs}
                 yield Row(
                     layer=str(layer),
+                    channels=layer.channels,
                     batch=batch,
                     tile=str(best),
                     us=took / 1e3,
@@ -141,13 +140,3 @@ def alone(case: sample.Case, tile: Tile) -> Alone:
     named = {name: getattr(case.constants, name) for name in EPILOGUE}
     given = {name: array for name, array in named.items() if array is not None}
     return Alone(case.op, given | {"weights": case.weights}, case.batch, tile)
-
-
-def save(rows: Sequence[Row], device: Device, file: Path) -> None:
-    content = {
-        "gpu": device.name,
-        "capability": device.capability,
-        "sources": choice.sources(),
-        "rows": [dataclasses.asdict(row) for row in rows],
-    }
-    files.replace(file, json.dumps(content, indent=1) + "\n")

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from kernels import case, timing
-from kernels.cuda import baselines, choice
+from kernels import case, files, timing
+from kernels.cuda import bars, baselines, choice
 from kernels.cuda import bench as benches
 from kernels.cuda.device import open_device
 from kernels.cuda.launch import Device
@@ -16,12 +20,19 @@ from kernels.cuda.program import CudaProgram
 from kernels.engine import Images
 from kernels.program import Program
 from kernels.program_time import Times
+from kernels.progress import Progress
+
+CPU_ALONE = {"isa": None, "threads": 1}
+CPU_BENCH = {
+    **{"variant": None, "csv": None, "folder": None, "rounds": None, "patience": None},
+    **{"runs": 1, "all": False},
+}
 
 
-def opened(asked: argparse.Namespace) -> Device:
+def opened(asked: argparse.Namespace, plain: Mapping[str, object] = CPU_ALONE) -> Device:
     """The device that is asked for; what is of the CPU alone must not be."""
-    for name, plain in (("isa", None), ("variant", None), ("threads", 1), ("csv", None)):
-        if getattr(asked, name, plain) != plain:
+    for name, untouched in plain.items():
+        if getattr(asked, name) != untouched:
             raise ValueError(
                 f"--{name} is of the CPU; it has no meaning with --device {asked.device}"
             )
@@ -36,19 +47,37 @@ def program(packed: Program, batch: int, device: Device, *, measured: bool = Tru
 
 
 def bench(asked: argparse.Namespace) -> int:
-    device = opened(asked)
+    device = opened(asked, CPU_ALONE | CPU_BENCH)
     batches = benches.BATCHES if asked.batch is None else (asked.batch,)
     print(f"{device.name}, sm_{device.capability}, {device.processors} multiprocessors")
     print(benches.HEADER)
     rows = []
+    names = [str(layer) for layer in asked.layers]
+    progress = Progress(len(names), "layers")
     for row in benches.bench(asked.layers, device, batches, torch=asked.torch):
         rows.append(row)
-        print(row)
+        progress.end()
+        print(row, flush=True)
+        progress.at(names.index(row.layer))
         if asked.json:
-            benches.save(rows, device, asked.json)
+            save(rows, device, asked.json)
+    progress.end()
+    for verdict in bars.judge(rows):
+        print(verdict)
     if asked.torch and (reason := baselines.why_not()):
         print(f"torch, not measured: {reason}")
     return 0
+
+
+def save(rows: Sequence[benches.Row], device: Device, file: Path) -> None:
+    content = {
+        "gpu": device.name,
+        "capability": device.capability,
+        "sources": choice.sources(),
+        "rows": [dataclasses.asdict(row) for row in rows],
+        "bars": [dataclasses.asdict(verdict) for verdict in bars.judge(rows)],
+    }
+    files.replace(file, json.dumps(content, indent=1) + "\n")
 
 
 def time(asked: argparse.Namespace, packed: Program, arch: str | None) -> int:

@@ -9,7 +9,8 @@ import pytest
 from cuda_on_cpu import Cpu
 
 from kernels import layers, profile
-from kernels.cuda import bench, choice
+from kernels.__main__ import main
+from kernels.cuda import bars, bench, choice, commands
 from kernels.cuda import profile as profiles
 from kernels.cuda.conv import candidates, guess
 from kernels.cuda.program import CudaProgram
@@ -123,3 +124,61 @@ def test_the_bench_checks_each_kernel_and_times_each_product(
     ]
     assert all(row.us > 0 and row.gmacs > 0 and row.limit_share > 0 for row in rows)
     assert {row.checked for row in rows} == {"2 images of 2x2"}
+
+
+def row(layer: str, batch: int, us: float, share: float, ratio: float | None) -> bench.Row:
+    channels = int(layer.split()[-1].split("-")[0].split("@")[0])
+    return bench.Row(
+        layer=layer,
+        channels=channels,
+        batch=batch,
+        tile="bits",
+        us=us,
+        gmacs=1.0,
+        limit_share=share,
+        torch={"bfloat16": ratio},
+        checked="whole",
+    )
+
+
+def test_bars_are_of_the_fastest_product_where_they_apply() -> None:
+    rows = [
+        row("3x3 128@28", 256, 9.0, 0.9, 3.0),  # slower than the next
+        row("3x3 128@28", 256, 8.0, 0.59, 3.0),
+        row("3x3 256@14", 256, 8.0, 0.60, 3.0),
+        row("3x3 64@56", 256, 8.0, 0.1, 0.5),  # few channels
+        row("3x3 512@7", 32, 8.0, 0.1, 0.5),  # another batch
+        row("3x3 64@56", 1, 8.0, 0.1, 1.01),
+        row("3x3 512@7", 1, 8.0, 0.1, 0.99),
+        row("3x3 128@28", 1, 8.0, 0.1, None),  # torch said why not
+        row("3x3 64@32", 1, 8.0, 0.1, 0.5),  # of no ResNet-18
+    ]
+    limit, torch = bars.judge(rows)
+    assert limit.met is False
+    assert limit.text == "3x3 128@28 59% (not met), 3x3 256@14 60%"
+    assert torch.met is False
+    assert torch.text == "3x3 512@7 0.99x (not met), 3x3 64@56 1.01x"
+    assert [one.met for one in bars.judge(rows[2:3] + rows[5:6])] == [True, True]
+    assert [one.met for one in bars.judge(rows[4:5])] == [None, None]
+
+
+def test_the_layers_of_a_resnet_18_are_in_the_default_list() -> None:
+    assert {str(layer) for layer in layers.parse(layers.DEFAULT)} >= bars.RESNET18
+
+
+def test_the_command_prints_rows_and_bars_and_keeps_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bench, "STEPS", 2)
+    monkeypatch.setattr(bench, "BLOCKS", 1)
+    monkeypatch.setattr(commands, "open_device", lambda name: Cpu(75))
+    file = tmp_path / "bench.json"
+    words = ["--layers", "1x1:40->8@2", "--batch", "2", "--no-torch", "--json", str(file)]
+    assert main(["bench", "--device", "cuda", *words]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "a CPU that plays a GPU, sm_75, 4 multiprocessors"
+    assert printed[2].startswith("1x1 40->8@2")
+    assert printed[-1].endswith("not measured in this run")
+    content = json.loads(file.read_text())
+    assert [one["batch"] for one in content["rows"]] == [2]
+    assert [one["met"] for one in content["bars"]] == [None, None]

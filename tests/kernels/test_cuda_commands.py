@@ -76,6 +76,10 @@ def test_what_is_of_the_cpu_alone_is_not_taken_in_silence(tmp_path: Path) -> Non
         said = call("time", packed, "--device", "cuda", *words)
         assert said.returncode == 2
         assert f"{words[0]} is of the CPU" in said.stderr
+    for words in (["--runs", "3"], ["--rounds", "20"], ["--all"], ["--patience", "5"]):
+        said = call("bench", "--layers", "16@4", "--device", "cuda", *words)
+        assert said.returncode == 2
+        assert f"{words[0]} is of the CPU" in said.stderr
     assert "a device is cpu, cuda" in call("time", packed, "--device", "tpu").stderr
 
 
