@@ -7,12 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kernels import choice, files, isas, layers, machine, table
+from kernels import choice, files, isas, machine
 from kernels import commands as programs
-from kernels.bench import Plan, bench
-from kernels.check import Wrong
-from kernels.layers import Layer
-from kernels.rows import Outcome, merged
+from kernels.benches import layers, table
+from kernels.benches.bench import Plan, bench
+from kernels.benches.check import Wrong
+from kernels.benches.layers import Layer
+from kernels.benches.rows import Outcome, merged
 
 BENCH = """\
 Checks each kernel against the reference, then times it: sign bits in, sign bits out. All kernels,

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from nas.settings import KINDS, READ, Settings, from_toml, settings
-from nas.terminal import called
+from nas.console.options import called
+from nas.runs.settings import KINDS, READ, Settings, from_toml, settings
 
 HELP = """Searches binary networks by accuracy and by the time they really take on this machine.
 
@@ -40,17 +41,18 @@ PANELS = {
 }
 
 
-def run_command(argv: list[str] | None) -> int:
-    return called("nas.search", _command(), argv, says=HELP, examples=EPILOG)
+Does = Callable[[Settings, bool], object]
 
 
-def _command() -> Any:
+def run_command(does: Does, argv: list[str] | None) -> int:
+    """`does`: what is asked for, or only its plan."""
+    return called("nas.search", _command(does), argv, says=HELP, examples=EPILOG)
+
+
+def _command(does: Does) -> Any:
     """A function that typer reads options from: its signature is the table of options."""
 
     def command(**given: Any) -> None:
-        from nas.screen import Screen
-        from nas.search import _search
-
         config, plan = given.pop("config"), given.pop("plan")
         options = {} if config is None else from_toml(config)
         # A flag that was not given is not told apart from its default. 0 is no flag.
@@ -58,7 +60,7 @@ def _command() -> Any:
             n: value for n, value in given.items() if value is not None and value is not False
         }
         where = "" if config is None else f"{config} and options: "
-        _search(settings(options, where), Screen(), plan=plan)
+        does(settings(options, where), plan)
 
     every = [_parameter(f) for f in fields(Settings)]
     every.insert(0, _extra("config", Path | None, None, "options from a TOML file", "run", "FILE"))

@@ -23,9 +23,9 @@ from kernels.cuda.launch import Device
 from kernels.engine import Engine
 from kernels.program import Program
 from kernels.timing import Timing
-from nas.judging import BATCH, decided, part_to_test
-from nas.terminal import argument, option, run
-from nas.whole import timed
+from nas.console.options import argument, option, run
+from nas.picks.judging import BATCH, decided, part_to_test
+from nas.times.whole import timed
 from trainers.data.images import Images
 
 SAYS = """Runs a packed file on the test split of its data, by the kernels: accuracy, time, memory,

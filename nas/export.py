@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernels import c_source, model, onnx_graph
-from nas.terminal import argument, option, run
+from kernels import as_c, as_onnx, model
+from nas.console.options import argument, option, run
 
 SAYS = """Writes a packed network as a C header and source, which any compiler takes, and as ONNX,
 to look at in Netron and to run wherever ONNX runs. docs/deploy.md tells what is exact."""
@@ -47,10 +47,10 @@ def export(asked: Export) -> list[Path]:
     program, about = model.load(file)
     written = []
     if asked.c is not None:
-        written += c_source.write(program, about, asked.c, asked.name)
+        written += as_c.write(program, about, asked.c, asked.name)
     if asked.onnx is not None:
         try:
-            onnx_graph.write(program, about, asked.onnx)
+            as_onnx.write(program, about, asked.onnx)
         except ModuleNotFoundError as error:
             if error.name != "onnx":
                 raise
@@ -60,8 +60,8 @@ def export(asked: Export) -> list[Path]:
 
 
 def _picked(home: Path, word: str) -> Path:
-    from nas.picks import find
-    from nas.product import packed_of
+    from nas.picks.chosen import find
+    from nas.picks.product import packed_of
     from reports.run import read
 
     there = home / "picks" / word

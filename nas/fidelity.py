@@ -6,20 +6,18 @@ A sample is trained stand-alone, each by the same recipe. Beside the supernet st
 nothing (counts, predicted time) and the ceiling, a second training with another seed: all of them
 are held against the same first one.
 """
-# ruff: noqa: RUF009  (`option` and `argument` make fields)
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.terminal import argument, option, run
+from nas.console.options import run
+from nas.ranks.asked import Fidelity
 
 if TYPE_CHECKING:
-    from nas.screen import Screen
+    from nas.console.screen import Screen
 
 SAYS = """Trains a sample of architectures stand-alone and says how well the supernet ranks them:
 Kendall's tau with its interval, over all, in the best third, and within bands of equal time; beside
@@ -34,40 +32,17 @@ EXAMPLES = """Example:
   python -m nas.fidelity runs/groupnet-fashion-mnist --archs 20 --recipe fast --epochs 5"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fidelity:
-    run: Path = argument("its folder", "RUN")
-    archs: int = option(20, "architectures to train", changes=False)
-    recipe: str | None = option(None, "how each learns (as the run's supernet)", metavar="NAME")
-    epochs: float | None = option(None, "another length, as proportioned (as the run's supernet)")
-    seeds: int = option(2, "trainings of each; the first is what all is held against")
-    seed: int = option(0, "of the sample, of the bootstrap")
-    data_dir: Path | None = option(None, "where the files are (as the run has it)", metavar="DIR")
-    workers: int | None = option(None, "trainings at once (as many as there are cores)")
-    device: str | None = option(None, "cpu or cuda (as the run has it)")
-    threads: int = option(1, "of the CPU, for a training")
-    verbose: bool = option(False, "show what Ray says")
-
-    def __post_init__(self) -> None:
-        if self.archs < 4:
-            raise ValueError(f"fewer than 4 architectures have no ranking; got {self.archs}")
-        for name in ("seeds", "threads", "workers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise ValueError(f"{name} is at least 1; got {value}")
-
-
 def fidelity(*, quiet: bool = True, **options: Any) -> dict[str, Any]:
     """As the command does it; what it leaves in fidelity.json."""
-    from nas.screen import Screen
+    from nas.console.screen import Screen
 
     return _fidelity(Fidelity(**options), Screen(quiet=quiet))
 
 
 def _fidelity(asked: Fidelity, screen: Screen) -> dict[str, Any]:
-    from nas.existing import asked_of, page_again, work_on
-    from nas.ranked import described, ranking, sampled, table, trainings
-    from nas.work import Stopped
+    from nas.phases.existing import asked_of, page_again, work_on
+    from nas.phases.work import Stopped
+    from nas.ranks.ranking import described, ranking, sampled, table, trainings
     from trainers.stop import asked_to_stop
 
     search = asked_of(asked.run, data_dir=asked.data_dir, device=asked.device)
@@ -97,9 +72,9 @@ def _trained(
 ) -> dict[str, str]:
     """By name why it failed, of those that did."""
     from kernels.machine import usable_cores
-    from nas import homes
-    from nas.abreast import Means, abreast
-    from nas.product import RESULT
+    from nas.picks.product import RESULT
+    from nas.processes.abreast import Means, abreast
+    from nas.runs import homes
 
     with homes.alone([asked.run / "fidelity"]):
         for one in every:
@@ -118,7 +93,7 @@ def _trained(
 
 
 def _does(asked: Fidelity) -> None:
-    from nas.screen import Screen
+    from nas.console.screen import Screen
 
     _fidelity(asked, Screen())
 

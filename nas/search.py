@@ -14,26 +14,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas.run import Run
-from nas.settings import PHASES, Settings, settings
+from nas.runs.run import Run
+from nas.runs.settings import PHASES, Settings, settings
 
 if TYPE_CHECKING:
-    from nas.work import Work
+    from nas.phases.work import Work
 
 
 def search(*, quiet: bool = True, **options: Any) -> Run:
     """As `python -m nas.search` does it, options with underscores: `search(space="groupnet",
     trials=200)`. The run has its `front`, its `trials` and the `known` architectures as tables."""
-    from nas.screen import Screen
+    from nas.console.screen import Screen
 
     return _search(settings(options), Screen(quiet=quiet), plan=False)
 
 
 def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
-    from nas.learning import split_of
-    from nas.run import opened, unmade
-    from nas.sound import sound
-    from nas.work import Work, facts, space_for, training
+    from nas.phases.learning import split_of
+    from nas.phases.sound import sound
+    from nas.phases.work import Work, facts, space_for, training
+    from nas.runs.run import opened, unmade
     from trainers.stop import asked_to_stop
 
     seed = split_of(asked)
@@ -64,7 +64,7 @@ def _phases(work: Work, *, plan: bool) -> None:
 
 
 def _planned(work: Work) -> None:
-    from nas.planning import described, planning
+    from nas.phases.planning import described, planning
 
     with work.run.clocked("plan"), work.screen.bar("plan") as bar:
         bar.at(0, 1, "trying a few ops, steps and candidates")
@@ -90,29 +90,29 @@ def _phase(work: Work, name: str) -> None:
 
 
 def _profile(work: Work) -> str:
-    from nas.profiling import profiling
+    from nas.phases.profiling import profiling
 
     return profiling(work)
 
 
 def _supernet(work: Work) -> str:
-    from nas.learning import learning
-    from nas.limits import possible
-    from nas.profiling import latency_of
+    from nas.phases.learning import learning
+    from nas.phases.limits import possible
+    from nas.phases.profiling import latency_of
 
     possible(work, latency_of(work))
     return learning(work)
 
 
 def _explore(work: Work) -> str:
-    from nas.exploring import exploring
+    from nas.phases.exploring import exploring
 
     return exploring(work)
 
 
 def _measure(work: Work) -> str:
-    from nas.exploring import front_of, known_of, opened, tabled
-    from nas.measuring import measuring
+    from nas.phases.exploring import front_of, known_of, opened, tabled
+    from nas.phases.measuring import measuring
 
     _, records = opened(work)
     front = front_of(work, records)
@@ -127,8 +127,8 @@ def _measure(work: Work) -> str:
 
 
 def _report(work: Work) -> str:
-    from nas.report import report
-    from nas.showing import front_table
+    from nas.phases.showing import front_table
+    from reports.written import report
 
     work.screen.table(front_table(work.run))
     said = "* with the supernet's weights, on images held out of training"
@@ -174,8 +174,9 @@ def _logged(run: Run, *, verbose: bool) -> Iterator[None]:
 
 def main(argv: list[str] | None = None) -> int:
     from nas.command import run_command
+    from nas.console.screen import Screen
 
-    return run_command(argv)
+    return run_command(lambda asked, plan: _search(asked, Screen(), plan=plan), argv)
 
 
 __all__ = ["Run", "main", "search"]

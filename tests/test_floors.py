@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,63 @@ def test_torch_is_imported_by_functions_only() -> None:
         names = {a.name for node in body if isinstance(node, ast.Import) for a in node.names}
         assert ast.FunctionDef in {type(node) for node in body}
         assert "torch" not in names
+
+
+def modules() -> dict[str, Path]:
+    """Each file by the name that others import it under."""
+    names = {}
+    for file in FILES:
+        parts = file.relative_to(ROOT).with_suffix("").parts
+        names[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return names
+
+
+def uses(file: Path, known: Collection[str]) -> set[str]:
+    """Which of these modules a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in known else str(node.module) for name in names}
+    return found & set(known)
+
+
+def circles(arrows: Mapping[str, Collection[str]]) -> list[str]:
+    """What is in a circle or above one: all else can be taken away, from the ground up."""
+    left = {one: set(arrows[one]) - {one} for one in arrows}
+    while ends := {one for one, to in left.items() if not to}:
+        left = {one: to - ends for one, to in left.items() if one not in ends}
+    return sorted(left)
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    """A package's face, which hands on names, is above what is in it."""
+    known = modules()
+    assert not circles({name: uses(file, known) - {name} for name, file in known.items()})
+
+
+def test_the_check_sees_a_circle() -> None:
+    assert circles({"a": ["b"], "b": ["c"], "c": ["b"], "d": []}) == ["a", "b", "c"]
+    assert not circles({"a": ["b", "c"], "b": ["c"], "c": []})
+
+
+# The top floor has floors of its own. Above all are the commands, files of `nas` itself.
+NAS = ("console", "times", "processes", "study", "runs", "phases", "picks", "ranks")
+
+
+@pytest.mark.parametrize("name", NAS)
+def test_inside_nas_imports_go_down_too(name: str) -> None:
+    known = modules()
+    for file in sorted((ROOT / "nas" / name).glob("*.py")):
+        ours = {tuple(one.split(".")) for one in uses(file, known) if one.startswith("nas.")}
+        assert {one[1] for one in ours} <= {*NAS[: NAS.index(name) + 1]}, file
+
+
+def test_every_folder_of_nas_has_its_floor() -> None:
+    folders = {file.parent.name for file in (ROOT / "nas").rglob("*.py")} - {"nas"}
+    assert folders == {*NAS, "benches"}
 
 
 def test_the_name_kernels_is_ours() -> None:

@@ -13,8 +13,8 @@ import pytest
 from kernels import model
 from kernels.about import About
 from kernels.case import program
-from nas.run import Run
-from nas.settings import settings
+from nas.runs.run import Run
+from nas.runs.settings import settings
 from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
 from search_spaces.planner import plan

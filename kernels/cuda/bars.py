@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kernels.bars import Verdict
+from kernels.benches.bars import Verdict
 from kernels.cuda.bench import Row
 
 LIMIT, CHANNELS, AT_BATCH = 0.60, 128, 256

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from kernels import check, sample
+from kernels import sample
+from kernels.benches import check
+from kernels.benches.layers import Layer
 from kernels.bits import unpack
 from kernels.cuda import baselines, choice
 from kernels.cuda.alone import Alone, Ready
@@ -21,7 +23,6 @@ from kernels.cuda.launch import Constants, Device, Field, Launch, Place, bound, 
 from kernels.cuda.tiles import Product, Tile
 from kernels.engine import EPILOGUE
 from kernels.epilogue import Epilogue, Residual
-from kernels.layers import Layer
 
 BITS = Epilogue(signs=1)
 FUSED = Epilogue(signs=1, floats=True, residual=Residual.ONE)

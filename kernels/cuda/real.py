@@ -7,7 +7,7 @@ from typing import Any, assert_never
 
 import numpy as np
 
-from kernels import c_stem
+from kernels import stem_tables
 from kernels.cuda import ending
 from kernels.cuda.conv import MOST_PIXELS, Places, window
 from kernels.cuda.launch import Field, Launch, Place, blocks, constant, floats, launch, reads
@@ -155,7 +155,7 @@ def _grouped(op: RealConv, given: Parameters, at: Places, batch: int) -> Launch:
 
 def _stem(op: Stem, given: Parameters, at: Places, batch: int) -> Launch:
     conv, spare = op.as_conv(), -op.filters % 8
-    tables = c_stem.arrays(op, given)
+    tables = stem_tables.arrays(op, given)
 
     def filled(array: Array) -> Array:
         return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, spare)])
@@ -197,7 +197,7 @@ def _mix(op: Mix, given: Parameters, at: Places, batch: int) -> Launch:
 
 
 def _between(name: str, size: int, out: int) -> dict[str, Field]:
-    """As kernels/c_runtime/resize.c finds them: in float64, then rounded once."""
+    """As kernels/as_c/runtime/resize.c finds them: in float64, then rounded once."""
     at = (np.arange(out, dtype=np.float64) + 0.5) * size / out - 0.5
     at = np.clip(at, 0, size - 1)
     first = at.astype(np.int32)

@@ -13,7 +13,7 @@ import other_cpus
 from numpy.typing import NDArray
 from programs import random_images
 
-from kernels import c_source
+from kernels import as_c
 from kernels.about import About
 from kernels.engine import Engine, Floats, Images
 from kernels.program import Program
@@ -42,7 +42,7 @@ class Machine:
 
     def answers(self, program: Program, images: Images, folder: Path, *more: str) -> Floats:
         """Of the network built in that folder, (batch, numbers)."""
-        c_source.write(program, About(arch="x"), folder, "net")
+        as_c.write(program, About(arch="x"), folder, "net")
         output, pixels = program.values[program.output], images.dtype == np.uint8
         flags = [*STRICT, *self.flags, f"-I{folder}", *more]
         flags += [f"-DANSWERS={output.bytes // 4}", f"-DIMAGE={'uint8_t' if pixels else 'float'}"]

@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
-from kernels import bars, baselines, bench, check, choice, isas, layers, sample, table
+from kernels import baselines, choice, isas, sample
 from kernels.__main__ import main
+from kernels.benches import bars, bench, check, layers, table
+from kernels.benches.layers import Layer
+from kernels.benches.rows import Outcome, Row, merged
 from kernels.binary import Kernel, Result
 from kernels.isas import Choice
-from kernels.layers import Layer
 from kernels.ops import BinaryConv
-from kernels.rows import Outcome, Row, merged
 from kernels.timing import Timing
 
 ROW = Row(

@@ -24,8 +24,9 @@ from c_builds import (
 from planned_programs import STRUCTURES, grouped, of_backbone, planned, tied
 from programs import random_program, small
 
-from kernels import c_source, c_text, sample
+from kernels import as_c, sample
 from kernels.about import About
+from kernels.as_c import spelling
 from kernels.engine import Engine
 from kernels.flow import Use, Value
 from kernels.ops import Affine, BinaryConv, Curve, Epilogue, Pack, Residual, Resize
@@ -132,7 +133,7 @@ def test_without_fused_products_real_convolutions_differ_by_rounding(tmp_path: P
 
 def test_what_would_break_the_order_of_floats_is_refused(tmp_path: Path) -> None:
     HERE.want()
-    c_source.write(small(), About(), tmp_path, "net")
+    as_c.write(small(), About(), tmp_path, "net")
     with pytest.raises(AssertionError, match="ffast-math changes the answers"):
         call(["cc", "-ffast-math", "-c", tmp_path / "net.c", "-o", tmp_path / "net.o"])
 
@@ -140,7 +141,7 @@ def test_what_would_break_the_order_of_floats_is_refused(tmp_path: Path) -> None
 def test_the_stack_is_as_small_as_the_header_says(tmp_path: Path) -> None:
     HERE.want()
     for n, program in enumerate((small(), planned("abcnet"), random_program(Random(1), most=12))):
-        header, source = c_source.write(program, About(), tmp_path, f"net{n}")
+        header, source = as_c.write(program, About(), tmp_path, f"net{n}")
         said = re.search(r"less than (\d+) bytes", header.read_text())
         call(["cc", "-std=c99", "-O0", "-fstack-usage", "-c", source, "-o", tmp_path / f"net{n}.o"])
         rows = (tmp_path / f"net{n}.su").read_text().splitlines()
@@ -152,7 +153,7 @@ def test_the_header_says_sizes_and_labels(tmp_path: Path) -> None:
     HERE.want()
     labels = ('a "cat"', "ねこ", "what??/ \\")
     program = planned("groupnet", classes=3)
-    made = c_source.write(program, About(labels=labels), tmp_path, "tiny_net")
+    made = as_c.write(program, About(labels=labels), tmp_path, "tiny_net")
     assert made == [tmp_path / "tiny_net.h", tmp_path / "tiny_net.c"]
     main = tmp_path / "main.c"
     main.write_text(
@@ -171,7 +172,7 @@ def test_the_header_says_sizes_and_labels(tmp_path: Path) -> None:
 def test_two_networks_live_in_one_program_and_cplusplus_calls_them(tmp_path: Path) -> None:
     other_cpus.want("cc", "g++")
     for name in ("bnn", "other"):
-        c_source.write(replace(small(), normal=None), About(), tmp_path, name)
+        as_c.write(replace(small(), normal=None), About(), tmp_path, name)
         source, made = tmp_path / f"{name}.c", tmp_path / f"{name}.o"
         call(["cc", *STRICT, "-c", source, "-o", made])
     main = tmp_path / "main.cpp"
@@ -191,35 +192,35 @@ def test_two_networks_live_in_one_program_and_cplusplus_calls_them(tmp_path: Pat
 def test_nothing_that_is_said_of_a_network_gets_out_of_its_comment(tmp_path: Path) -> None:
     HERE.want()
     said = "*/ int x; /* // */*/ ねこ \\ ??/"
-    _, source = c_source.write(small(), About(arch=said, made_by=said), tmp_path, "net")
+    _, source = as_c.write(small(), About(arch=said, made_by=said), tmp_path, "net")
     call(["cc", *STRICT, "-c", source, "-o", tmp_path / "net.o"])
 
 
 @pytest.mark.parametrize("name", ["", "2d", "a-b", "_x", "größe", "a b", "x\n"])
 def test_a_name_that_c_does_not_take_is_refused(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="a name for C is a letter, and letters, digits and _"):
-        c_source.write(small(), About(), tmp_path, name)
+        as_c.write(small(), About(), tmp_path, name)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["math", "String"])
 def test_a_header_of_c_is_not_hidden(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name}.h is a header of C itself: another name"):
-        c_source.write(small(), About(), tmp_path, name)
+        as_c.write(small(), About(), tmp_path, name)
 
 
 def test_numbers_are_written_to_the_bit() -> None:
     for value in np.float32([0, -0.0, 1, -1.5, 0.1, 3e-45, 3.4028235e38, -1e-30, 16777216]):
-        text = c_text.number(float(value)).removesuffix("f")
+        text = spelling.number(float(value)).removesuffix("f")
         read = float.fromhex(text) if "x" in text else float(text)
         assert np.float32(read).tobytes() == value.tobytes()
 
 
 def test_only_the_functions_that_a_program_needs_are_there(tmp_path: Path) -> None:
     """That none is missing or idle, the compiler says."""
-    text = c_source.write(small(), About(), tmp_path, "net")[1].read_text()
+    text = as_c.write(small(), About(), tmp_path, "net")[1].read_text()
     assert "bnn_binary_conv(" in text
     assert "bnn_stem(" not in text
-    assert set(c_source.PARTS) == {
-        file.stem for file in (Path(c_source.__file__).parent / "c_runtime").glob("*.c")
+    assert set(as_c.PARTS) == {
+        file.stem for file in (Path(as_c.__file__).parent / "runtime").glob("*.c")
     }

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cuda_on_cpu import Cpu
 
-from kernels import layers, profile
+from kernels import profile
 from kernels.__main__ import main
+from kernels.benches import layers
 from kernels.cuda import bars, bench, choice, commands
 from kernels.cuda import profile as profiles
 from kernels.cuda.conv import candidates, guess

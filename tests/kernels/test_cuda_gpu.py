@@ -14,7 +14,7 @@ from cuda_cases import Asked
 from cuda_ops import answers
 from planned_programs import STRUCTURES, planned
 
-from kernels import check
+from kernels.benches import check
 from kernels.cuda import bench
 from kernels.cuda.device import Gpu, missing, open_device
 from kernels.cuda.program import CudaProgram

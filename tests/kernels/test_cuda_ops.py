@@ -15,12 +15,13 @@ from cuda_cases import Asked
 from cuda_on_cpu import Cpu, HostRoom
 from cuda_ops import Question, answers
 
-from kernels import bits, check, sample
+from kernels import bits, sample
+from kernels.benches import check
+from kernels.benches.layers import DEFAULT, parse
 from kernels.cuda.alone import Alone, Ready, filled
 from kernels.cuda.conv import Conv, candidates, order, shape
 from kernels.cuda.launch import Constants, Field, Place, bound, launch
 from kernels.cuda.tiles import SHARED, Product, Tile, products, shared_bytes, steps
-from kernels.layers import DEFAULT, parse
 from kernels.ops import (
     Affine,
     BinaryConv,

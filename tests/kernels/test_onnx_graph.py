@@ -14,7 +14,7 @@ from c_builds import images_of, prepared
 from planned_programs import STRUCTURES, grouped, of_backbone, planned, tied
 from programs import random_program, small
 
-from kernels import onnx_graph
+from kernels import as_onnx
 from kernels.about import About
 from kernels.engine import Engine, Floats, Images
 from kernels.program import Program
@@ -33,7 +33,7 @@ def runtime() -> Any:
 
 
 def answers(runtime: Any, program: Program, images: Images, file: Path) -> Floats:
-    onnx_graph.write(program, About(arch="x"), file)
+    as_onnx.write(program, About(arch="x"), file)
     options = runtime.SessionOptions()
     options.intra_op_num_threads = 1
     session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
@@ -95,7 +95,7 @@ def test_a_file_says_what_it_is_of(runtime: Any, tmp_path: Path) -> None:
     import onnx
 
     about = About(arch="resnet8 | 3x2 mean", labels=("Katze", "ねこ", "chat"), accuracy=0.5)
-    onnx_graph.write(small(), about, tmp_path / "net.onnx")
+    as_onnx.write(small(), about, tmp_path / "net.onnx")
     model = onnx.load(tmp_path / "net.onnx")
     assert {prop.key: prop.value for prop in model.metadata_props} == {
         "arch": "resnet8 | 3x2 mean",
@@ -110,5 +110,5 @@ def test_without_onnx_it_says_what_is_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(ValueError, match=r"want the package onnx, which is not installed: pip"):
-        onnx_graph.write(small(), About(), tmp_path / "net.onnx")
+        as_onnx.write(small(), About(), tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())

@@ -14,11 +14,11 @@ from kernels import profile
 from kernels.profile import Asked as Measured
 from kernels.profile import Entry, Profile
 from kernels.timing import Timing
-from nas.run import Run
-from nas.screen import Screen
-from nas.settings import settings
-from nas.trial import Asked, Scored, Trial
-from nas.work import Work, space_for, training
+from nas.console.screen import Screen
+from nas.phases.work import Work, space_for, training
+from nas.runs.run import Run
+from nas.runs.settings import settings
+from nas.study.trial import Asked, Scored, Trial
 from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
 from search_spaces.group import layers
@@ -83,7 +83,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Work:
 @pytest.fixture(scope="session")
 def op_times(work: Work, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A profile with every op of the usual search on digits, as if it had been measured here."""
-    from nas.profiling import ops_of
+    from nas.phases.profiling import ops_of
 
     rng = Random(2)
     times = [(op, Timing(rng.uniform(1e3, 9e4), 1.0, 1.0, 9, 0.0)) for op in ops_of(work)]

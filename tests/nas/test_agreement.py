@@ -11,8 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import kendalltau, spearmanr
 
-from nas import agreement
-from nas.agreement import Ranked, bootstrapped, equal_bands, spearman, tau, tau_within, top_third
+from nas.ranks import agreement
+from nas.ranks.agreement import (
+    Ranked,
+    bootstrapped,
+    equal_bands,
+    spearman,
+    tau,
+    tau_within,
+    top_third,
+)
 
 # Few distinct values, so that ties, the hard part, are common.
 rows = st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=4, max_size=9)

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from scipy.stats import kendalltau
 
-from nas.corrected import Correction, Facts, facts, fitted, left_out
 from nas.fidelity import fidelity
-from nas.records import read
 from nas.search import search
+from nas.study.corrected import Correction, Facts, facts, fitted, left_out
+from nas.study.records import read
 from search_spaces.text import parse
 
 

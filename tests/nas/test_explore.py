@@ -23,13 +23,13 @@ import numpy as np
 import pandas
 import pytest
 
-import nas.explore
-from nas.cluster import ray_cluster
-from nas.explore import Means, Weights, _Candidate, explore
-from nas.records import Records
-from nas.searcher import StudySearcher
-from nas.study import Plan, Study
-from nas.trial import Asked, Scored, Trial
+import nas.study.actors
+from nas.processes.cluster import ray_cluster
+from nas.study.actors import Means, Weights, _Candidate, explore
+from nas.study.records import Records
+from nas.study.searcher import StudySearcher
+from nas.study.study import Plan, Study
+from nas.study.trial import Asked, Scored, Trial
 from search_spaces.backbones import find_backbone
 from search_spaces.spaces import SPACES
 
@@ -111,9 +111,9 @@ def explored(folder: Path, name: str, make: Any, scratch: Path, workers: int) ->
 def main(folder: Path) -> None:
     with ray_cluster(1, None, False) as scratch:
         explored(folder, "one", healthy, scratch, 1)
-        nas.explore.ROUND, usual = 5, nas.explore.ROUND  # less than a batch
+        nas.study.actors.ROUND, usual = 5, nas.study.actors.ROUND  # less than a batch
         explored(folder, "rounds", healthy, scratch, 1)
-        nas.explore.ROUND = usual
+        nas.study.actors.ROUND = usual
         runs = sorted(run.name for run in (scratch / "rounds").iterdir())
         (folder / "runs of Tune").write_text(", ".join(runs))
     with ray_cluster(2, None, False) as scratch:

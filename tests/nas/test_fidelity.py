@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from scipy.stats import kendalltau
 
-from nas import agreement
 from nas.fidelity import fidelity, main
-from nas.ranked import bases
+from nas.ranks import agreement
+from nas.ranks.ranking import bases
 from reports.run import read
 from search_spaces.text import parse
 

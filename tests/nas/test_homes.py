@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.homes import Losses, alone, begun
+from nas.runs.homes import Losses, alone, begun
 from trainers.train import Progress
 
 

@@ -9,8 +9,8 @@ import pytest
 from kernels import profile
 from kernels.profile import Asked, Entry, Profile
 from kernels.timing import Timing
-from nas.latency import Latency, Sample, errors, fit
-from nas.latency_bench import drawn
+from nas.benches.latency import drawn
+from nas.times.latency import Latency, Sample, errors, fit
 from search_spaces.backbones import find_backbone
 from search_spaces.plan import Plan
 from search_spaces.spaces import SPACES

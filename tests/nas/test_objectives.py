@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nas.objectives import OBJECTIVES, Candidate, column, exceeded, find_objective, values
+from nas.study.objectives import OBJECTIVES, Candidate, column, exceeded, find_objective, values
 from search_spaces.backbones import find_backbone
 from search_spaces.cost import cost
 from search_spaces.known import known

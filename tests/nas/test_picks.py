@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas import picks
+from nas.picks.chosen import chosen
 from reports.data import knee_of
 from reports.run import Run
 from search_spaces.known import find_arch
@@ -62,16 +62,16 @@ def run_of(front: list[dict[str, Any]] | None = None) -> Run:
     ],
 )
 def test_a_word_means_an_architecture(word: str, line: str) -> None:
-    assert picks.find(run_of(), word).arch == parse(line, "digits")
+    assert chosen.find(run_of(), word).arch == parse(line, "digits")
 
 
 def test_what_the_search_gave_comes_along() -> None:
-    best = picks.find(run_of(), "best")
+    best = chosen.find(run_of(), "best")
     assert (best.accuracy, best.predicted_ms, best.name) == (pytest.approx(0.91), 6.0, None)
-    k3, k5 = picks.find(run_of(), "groupnet-k3"), picks.find(run_of(), "groupnet-k5")
+    k3, k5 = chosen.find(run_of(), "groupnet-k3"), chosen.find(run_of(), "groupnet-k5")
     assert (k3.name, k3.accuracy) == ("groupnet-k3", pytest.approx(0.9))
     assert (k5.name, k5.accuracy, k5.predicted_ms) == ("groupnet-k5", None, 9.0)
-    bireal = picks.find(run_of(), "bireal")
+    bireal = chosen.find(run_of(), "bireal")
     assert bireal.arch == find_arch("bireal", "digits")
     assert (bireal.name, bireal.accuracy, bireal.predicted_ms) == ("bireal", None, None)
 
@@ -79,11 +79,11 @@ def test_what_the_search_gave_comes_along() -> None:
 def test_the_knee_is_the_one_of_the_page() -> None:
     predicted = [{**one, "measured_ms": None} for one in FRONT]
     for front in (FRONT, predicted, FRONT[1:]):
-        assert picks.find(run_of(front), "knee").arch.key == knee_of(front)
+        assert chosen.find(run_of(front), "knee").arch.key == knee_of(front)
 
 
 def test_all_of_the_front_is_fastest_first() -> None:
-    keys = [pick.arch.key for pick in picks.all_of(run_of())]
+    keys = [pick.arch.key for pick in chosen.all_of(run_of())]
     assert keys == [FRONT[n]["key"] for n in (1, 0, 2, 3, 4)]
 
 
@@ -99,11 +99,11 @@ def test_all_of_the_front_is_fastest_first() -> None:
 )
 def test_what_is_not_there_is_said(word: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        picks.find(run_of(), word)
+        chosen.find(run_of(), word)
 
 
 def test_a_front_may_have_no_knee_or_not_be_there() -> None:
     with pytest.raises(ValueError, match="has no knee"):
-        picks.find(run_of(FRONT[:2]), "knee")
+        chosen.find(run_of(FRONT[:2]), "knee")
     with pytest.raises(ValueError, match=r"no front yet; .*python -m nas\.search"):
-        picks.find(replace(run_of(), front=[]), "best")
+        chosen.find(replace(run_of(), front=[]), "best")

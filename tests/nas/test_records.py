@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nas.records import Records, read
-from nas.trial import Asked, Scored, Trial
+from nas.study.records import Records, read
+from nas.study.trial import Asked, Scored, Trial
 
 
 def asked(number: int) -> Asked:

@@ -16,7 +16,7 @@ import pytest
 
 from kernels import model
 from kernels.engine import Engine
-from nas.judging import decided
+from nas.picks.judging import decided
 from nas.retrain import main, retrain
 from reports.run import read
 from search_spaces.arch import from_json

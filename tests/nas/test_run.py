@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from nas.run import FORMAT, Run, opened
-from nas.settings import Settings
-from nas.showing import front_table
+from nas.phases.showing import front_table
+from nas.runs.run import FORMAT, Run, opened
+from nas.runs.settings import Settings
 
 FACTS: dict[str, Any] = {"metric": "accuracy"}
 
@@ -37,8 +37,8 @@ def test_a_new_run_says_what_was_asked_and_where(tmp_path: Path) -> None:
 
 def test_another_process_is_refused_while_one_works_on_it(tmp_path: Path) -> None:
     other = (
-        "import sys; from pathlib import Path; from nas.run import opened\n"
-        "from nas.settings import Settings\n"
+        "import sys; from pathlib import Path; from nas.runs.run import opened\n"
+        "from nas.runs.settings import Settings\n"
         "with opened(Settings(run=Path(sys.argv[1])), {}): print('in')\n"
     )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nas.settings import (
+from nas.runs.settings import (
     BATCH,
     KINDS,
     Settings,

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from nas import strata as drawing
-from nas.strata import sample, strata
+from nas.ranks import strata as drawing
+from nas.ranks.strata import sample, strata
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
 from search_spaces.extremes import extremes

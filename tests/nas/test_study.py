@@ -17,9 +17,9 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from nas.samplers import SAMPLERS, neighbour
-from nas.study import WORST, Plan, Study
-from nas.trial import Asked, Scored, Trial, front
+from nas.study.samplers import SAMPLERS, neighbour
+from nas.study.study import WORST, Plan, Study
+from nas.study.trial import Asked, Scored, Trial, front
 from search_spaces.backbones import find_backbone
 from search_spaces.space import Space
 from search_spaces.spaces import SPACES
@@ -124,7 +124,7 @@ def test_numbers_count_different_architectures(tmp_path: Path, sampler: str, sco
 def test_a_space_of_twelve_is_exhausted_with_exactly_all_of_them(
     tmp_path: Path, sampler: str, dozen: Space, score: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.samplers.TRIES", 120)  # at random, of 24 genomes
+    monkeypatch.setattr("nas.study.samplers.TRIES", 120)  # at random, of 24 genomes
     path, how = tmp_path / "journal", plan(sampler, dozen, batch=5)
     study, scores = Study(how, path), Scores()
     batches = [*itertools.takewhile(bool, iter(lambda: step(study, scores, score), None))]
@@ -149,7 +149,7 @@ def test_a_space_of_one_is_searched(tmp_path: Path, sampler: str, score: Score) 
 def test_nothing_is_told_twice(
     tmp_path: Path, sampler: str, dozen: Space, score: Score, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nas.samplers.TRIES", 120)
+    monkeypatch.setattr("nas.study.samplers.TRIES", 120)
     path = tmp_path / "journal"
     batches = searched(path, plan(sampler, dozen, batch=5), score, 3)
     asked = {a.key: a for a in itertools.chain(*batches)}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.trial import Asked, Scored, Trial, checked, from_json, front
+from nas.study.trial import Asked, Scored, Trial, checked, from_json, front
 
 COLUMNS = ("error", "latency_ms", "size_bytes")
 # Few distinct values, so that ties, the hard part, are common.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas.units import BYTES, COUNTS, TIMES, amount
+from nas.console.units import BYTES, COUNTS, TIMES, amount
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from kernels import profile, timing
 from kernels.engine import Images
 from kernels.profile import Asked
-from nas.whole import by_node, engine_of, timed, turns
+from nas.times.whole import by_node, engine_of, timed, turns
 from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
 from search_spaces.planner import plan

@@ -1,4 +1,4 @@
-// A convolution on pixels and a max pool, as kernels/c_runtime/stem.c has it: sums of whole
+// A convolution on pixels and a max pool, as kernels/as_c/runtime/stem.c has it: sums of whole
 // numbers, and what the mean takes off them by the cut of the row and that of the column.
 //
 //   weights  [kernel][kernel][channels][COLUMNS], filled up to groups of 8

@@ -16,7 +16,8 @@ import test_real_conv
 import test_stem
 from cuda_ops import Question
 
-from kernels import check, sample
+from kernels import sample
+from kernels.benches import check
 from kernels.binary import Result
 from kernels.cuda.bench import reference_dots
 from kernels.cuda.conv import Conv, candidates, is_conv

@@ -1,0 +1,1 @@
+"""Every kernel beside the reference, torch and the limit of the machine."""

@@ -1,0 +1,1 @@
+"""What a person types and sees: options, amounts, lines that move."""

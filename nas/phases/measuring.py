@@ -1,0 +1,261 @@
+"""The phase that measures: whole packed programs of the front, with nothing else running.
+
+Each is extracted from the supernet, which has to compute the same, packed, and held against torch
+on the selection split. Known architectures that the supernet has no weights for are timed only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from kernels import baselines, gate, timing
+from kernels.engine import Engine
+from kernels.ops import Affine, BinaryConv, BinaryLinear, Epilogue, Linear, Op, Pack, RealConv
+from kernels.profile import Asked
+from kernels.program_time import short
+from kernels.timing import Timing
+from nas.phases.learning import home_of
+from nas.phases.profiling import latency_of, measured_here
+from nas.phases.work import Work
+from nas.study.trial import Trial
+from nas.times.latency import Latency
+from nas.times.whole import by_node, engine_of, timed, turns
+from search_spaces.cost import cost
+from search_spaces.plan import Plan
+from search_spaces.text import parse, to_text
+from trainers.candidates import Candidates, arrays
+from trainers.export import Agreement, compared, packed
+
+IMAGES = 1000  # on which a program is held against its network, at most
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Checked:
+    """A program, and what it was held against."""
+
+    plan: Plan
+    engine: Engine
+    agreement: Agreement | None = None
+    same_path: bool | None = None
+
+
+def measuring(work: Work, front: list[Trial], by_name: Mapping[str, Trial]) -> str:
+    """Leaves front.csv, known.csv, ops.csv and kernels.csv. `by_name`: known ones with a score."""
+    latency, here = latency_of(work), measured_here(work)
+    checked = _checked(work, [*front, *by_name.values()])
+    for name, planned in work.known.items():
+        if name not in by_name:
+            checked[name] = Checked(planned, engine_of(planned, Asked(threads=work.asked.threads)))
+    times: dict[str, Timing] = {}
+    if here:
+        with work.screen.bar("measure") as bar:
+            engines = {key: one.engine for key, one in checked.items()}
+            for done, times in enumerate(timed(engines), 1):  # noqa: B007
+                bar.at(done, turns(len(engines)), f"{len(engines)} whole programs")
+                work.check()
+    work.run.put_rows("front.csv", rows(work, front, checked, times))
+    work.run.put_rows("known.csv", _known_rows(work, by_name, checked, times, latency))
+    work.run.put_rows("ops.csv", [*_op_rows(checked, latency, here)])
+    shown = [checked[t.asked.key] for t in front]
+    work.run.put_rows("kernels.csv", [*_kernel_rows(work, shown, latency)] if here else [])
+    return _said(front, checked, times, here)
+
+
+def _checked(work: Work, trials: list[Trial]) -> dict[str, Checked]:
+    candidates = Candidates(work.space, work.job, arrays(home_of(work)), work.asked.tune_steps)
+    selection, found = work.job.data.selection, dict[str, Checked]()
+    indices = np.arange(min(IMAGES, len(selection)))
+    with work.screen.bar("measure") as bar:
+        for n, trial in enumerate(trials):
+            if trial.asked.key in found:
+                continue
+            arch = parse(trial.asked.arch)
+            net = candidates.network(arch)
+            engine = Engine(packed(net, work.job.task), threads=work.asked.threads)  # type: ignore[arg-type]
+            parts = np.array_split(indices, -(-len(indices) // 100))
+            agreement = compared(net, engine, work.job.task, (selection.take(p) for p in parts))  # type: ignore[arg-type]
+            same = candidates.same_path(arch)
+            found[trial.asked.key] = Checked(net.plan, engine, agreement, same)
+            bar.at(n + 1, len(trials), f"{n + 1} of {len(trials)} packed, held against torch")
+            work.check()
+    return found
+
+
+def rows(
+    work: Work,
+    trials: list[Trial],
+    checked: Mapping[str, Checked] | None = None,
+    times: Mapping[str, Timing] | None = None,
+) -> list[dict[str, Any]]:
+    """A row for each architecture of the front; without what was not measured."""
+    found = [_row(trial, (checked or {}).get(trial.asked.key), (times or {}).get(trial.asked.key))
+             for trial in trials]  # fmt: skip
+    if times:
+        from moocore import is_nondominated
+
+        points = [
+            [row["measured_ms"] if name == "latency_ms" else row[name] for name in _columns(work)]
+            for row in found
+        ]
+        best = is_nondominated(np.array(points), keep_weakly=True) if points else []
+        found = [{**row, "on_measured": bool(good)} for row, good in zip(found, best, strict=True)]
+    return found
+
+
+def _columns(work: Work) -> list[str]:
+    from nas.study.objectives import column
+
+    return [column(name) for name in work.asked.objectives]
+
+
+def _row(trial: Trial, checked: Checked | None, took: Timing | None) -> dict[str, Any]:
+    asked, values = trial.asked, trial.scored.values
+    return {
+        "number": asked.number,
+        "key": asked.key,
+        "arch": asked.arch,
+        "known": asked.known,
+        **values,
+        **_measured(took),
+        "on_measured": None,
+        **_agreed(checked),
+    }
+
+
+def _measured(took: Timing | None) -> dict[str, Any]:
+    if took is None:
+        return {"measured_ms": None, "spread_ms": None, "trusted": None}
+    return {
+        "measured_ms": took.median_ns / 1e6,
+        "spread_ms": took.spread_ns / 1e6,
+        "trusted": took.trusted,
+    }
+
+
+def _agreed(checked: Checked | None) -> dict[str, Any]:
+    agreement = None if checked is None else checked.agreement
+    if checked is None or agreement is None:
+        return dict.fromkeys(("same_path", "images", "decisions", "signs", "flips"))
+    return {
+        "same_path": checked.same_path,
+        "images": agreement.images,
+        "decisions": agreement.decisions,
+        "signs": agreement.signs,
+        "flips": agreement.flips,
+    }
+
+
+def _known_rows(
+    work: Work,
+    by_name: Mapping[str, Trial],
+    checked: Mapping[str, Checked],
+    times: Mapping[str, Timing],
+    latency: Latency,
+) -> list[dict[str, Any]]:
+    found = []
+    for name, arch in work.known_archs.items():
+        trial = by_name.get(name)
+        key = name if trial is None else trial.asked.key
+        one, took = checked[key], times.get(key)
+        if trial is not None:
+            found.append({"name": name, **_row(trial, one, took)})
+            continue
+        counted = cost(one.plan)
+        predicted = latency.predict_ns(one.plan) / 1e6 if not latency.missing(one.plan) else None
+        found.append({
+            "name": name, "number": None, "key": arch.key, "arch": to_text(arch), "known": name,
+            "error": None, "latency_ms": predicted,
+            "size_bytes": (counted.weight_bits + counted.constant_bits) / 8,
+            "memory_bytes": counted.peak_bytes, "ops": counted.ops,
+            **_measured(took), "on_measured": None, **_agreed(None),
+        })  # fmt: skip
+    return found
+
+
+def _op_rows(
+    checked: Mapping[str, Checked], latency: Latency, here: bool
+) -> Iterator[dict[str, Any]]:
+    """Each op of each program: predicted, and as it took part in the whole."""
+    clocked = by_node({name: one.engine for name, one in checked.items()}) if here else {}
+    for name, one in checked.items():
+        took = clocked.get(name)
+        for n, op in enumerate(one.plan.ops):
+            known = op in latency.profile.entries
+            yield {
+                "key": name,
+                "n": n,
+                "op": short(op),
+                "kind": kind(op),
+                "predicted_us": latency.profile.time_ns(op) / 1e3 if known else None,
+                "measured_us": None if took is None else float(took[n]) / 1e3,
+            }
+
+
+def kind(op: Op) -> str:
+    match op:
+        case BinaryConv() | BinaryLinear():
+            return "binary"
+        case RealConv() | Linear():
+            return "real"
+        case Pack() | Affine():
+            return "packing"
+        case _:
+            return "glue"
+
+
+def _kernel_rows(work: Work, shown: list[Checked], latency: Latency) -> Iterator[dict[str, Any]]:
+    """Each binary convolution of the front beside torch's of the same shape, in turn."""
+    ops = dict.fromkeys(op for one in shown for op in one.plan.ops if isinstance(op, BinaryConv))
+    theirs: dict[BinaryConv, dict[str, float]] = {}
+    with work.screen.bar("measure") as bar, baselines.threads(work.asked.threads):
+        for n, op in enumerate(ops):
+            shape = replace(op, after=Epilogue())
+            if shape not in theirs:
+                with gate.alone():
+                    theirs[shape] = _torch_us(op)
+            entry = latency.profile.entries[op]
+            yield {
+                "op": short(op),
+                "kernel": entry.kernel,
+                "median_us": entry.timing.median_ns / 1e3,
+                "spread_us": entry.timing.spread_ns / 1e3,
+                "float32_us": theirs[shape].get("float32"),
+                "int8_us": theirs[shape].get("int8"),
+            }
+            bar.at(n + 1, len(ops), f"{n + 1} of {len(ops)} binary ops beside torch")
+            work.check()
+
+
+def _torch_us(op: BinaryConv) -> dict[str, float]:
+    """Of what torch offers here, at its best setting."""
+    offered = (baselines.best_float32(op, 1), baselines.best_int8(op))
+    runs = {one.dtype: one.runs for one in offered if one.runs is not None}
+    took = timing.measure(runs, 7, tries=1) if runs else {}
+    return {name: found.median_ns / 1e3 for name, found in took.items()}
+
+
+def _said(
+    front: list[Trial], checked: Mapping[str, Checked], times: Mapping[str, Timing], here: bool
+) -> str:
+    mine = [checked[t.asked.key] for t in front]
+    same = sum(bool(one.same_path) for one in mine)
+    decisions = sum(one.agreement.decisions for one in mine if one.agreement)
+    images = sum(one.agreement.images for one in mine if one.agreement)
+    if same < len(mine):
+        raise ValueError(
+            f"{len(mine) - same} of {len(mine)} extracted networks do not compute what the "
+            "supernet computes: their scores mean nothing. This is a defect of ours"
+        )
+    busy = sum(not took.trusted for took in times.values())
+    timed = (
+        f"{len(times)} whole programs" if here else "not timed: the profile is of another machine"
+    )
+    doubt = f", {busy} while the machine was too busy to trust" if busy else ""
+    return (
+        f"{timed}{doubt}; extracted = supernet path for {same} of {len(mine)}; "
+        f"packed decides otherwise than torch on {decisions} of {images:,} images"
+    )

@@ -1,0 +1,104 @@
+"""The phase that plans: how large it is, and how long it will take, from a few tries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from random import Random
+
+from kernels import profile
+from kernels.profile import Asked
+from nas.console.screen import bytes_spoken, spoken
+from nas.phases.learning import home_of, sampling
+from nas.phases.profiling import ops_of
+from nas.phases.work import Work
+from trainers.candidates import Arrays, Candidates
+from trainers.job import new_supernet, train_supernet
+
+TRIED_OPS = 8
+TRIED_STEPS = 3
+TRIED_CANDIDATES = 3
+WHOLE = 0.3  # seconds to pack a program of the front and to time it, as measured on digits
+FRONT = 25  # architectures that are measured, about
+JOURNAL = 600  # bytes for an axis of a candidate
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Seconds of each phase, and bytes on the disk."""
+
+    profile: float
+    supernet: float
+    explore: float
+    measure: float
+    disk: float
+    lines: tuple[str, ...]
+
+    @property
+    def seconds(self) -> float:
+        return self.profile + self.supernet + self.explore + self.measure
+
+
+def planning(work: Work) -> Estimate:
+    """Tries a few ops, steps and candidates, on weights that nobody keeps."""
+    asked, lines = work.asked, list[str]()
+    ops = ops_of(work)
+    profiled = learnt = 0.0
+    if asked.profile is None:
+        begun = time.monotonic()
+        tried = ops[:: max(1, len(ops) // TRIED_OPS)][:TRIED_OPS]
+        next(profile.measure(tried, Asked(threads=asked.threads)))
+        each = (time.monotonic() - begun) / len(tried) * profile.PASSES
+        profiled = each * len(ops)
+        lines.append(f"profile   {len(ops)} ops, {spoken(each)} each: {spoken(profiled)}")
+    work.check()
+    net, drawn = new_supernet(work.space, work.job, sampling(work))
+    weights = {name: t.detach().cpu().numpy() for name, t in net.state_dict().items()}
+    size = sum(array.nbytes for array in weights.values())
+    if asked.supernet is None and not (home_of(work) / "model.safetensors").exists():
+        steps = [
+            at.seconds
+            for at in islice(train_supernet(net, drawn, replace(work.job, home=None)), TRIED_STEPS)
+        ]
+        each, count = min(steps), work.job.recipe.steps(len(work.job.data.train))
+        learnt = each * count / asked.training_workers
+        lines.append(f"supernet  {count:,} steps, {spoken(each)} each: {spoken(learnt)}")
+    work.check()
+    each = _candidate_seconds(work, weights)
+    explored = each * asked.trials / asked.scoring
+    lines.append(
+        f"explore   {asked.trials:,} candidates, {spoken(each)} each, {asked.scoring} at a time: "
+        f"{spoken(explored)}"
+    )
+    measured = WHOLE * (FRONT + len(work.known)) + each * FRONT
+    lines.append(f"measure   about {FRONT} + {len(work.known)} programs: {spoken(measured)}")
+    disk = 5 * size + JOURNAL * asked.trials * len(work.space.axes)
+    return Estimate(profiled, learnt, explored, measured, disk, tuple(lines))
+
+
+def _candidate_seconds(work: Work, weights: Arrays) -> float:
+    candidates = Candidates(work.space, work.job, weights, work.asked.tune_steps)
+    rng, took = Random(0), []
+    for _ in range(TRIED_CANDIDATES):
+        begun = time.monotonic()
+        candidates.score(work.space.decode(work.space.sample(rng)))
+        took.append(time.monotonic() - begun)
+    return sorted(took)[len(took) // 2]
+
+
+def described(work: Work, estimate: Estimate) -> Iterator[str]:
+    about = work.run.about["space"]
+    how = "" if about["exact"] else "at most "
+    yield (
+        f"space     {about['name']} on {about['backbone']}: {how}{about['architectures']:,} "
+        f"architectures, {len(about['axes'])} axes"
+    )
+    data = work.run.about["data"]
+    yield (
+        f"data      {data['name']}: {data['train']:,} images to learn from, "
+        f"{data['selection']:,} to choose by"
+    )
+    yield from estimate.lines
+    yield f"together  about {spoken(estimate.seconds)}, {bytes_spoken(estimate.disk)} on the disk"

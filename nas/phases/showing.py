@@ -1,0 +1,61 @@
+"""The front on the screen: known architectures beside it, in one table by time."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rich.table import Table
+
+from nas.runs.run import Run
+
+MOST = 30  # rows of a table on a screen
+
+
+def front_table(run: Run) -> Table:
+    """What was found, and what is known, fastest first."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in (
+        f"{run.about['metric']}*",
+        "measured ms",
+        "predicted ms",
+        "weights kB",
+        "memory kB",
+    ):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="fold")
+    for _, mine, *cells in _rows(run)[:MOST]:
+        table.add_row(*cells, style="" if mine else "dim")
+    return table
+
+
+def _rows(run: Run) -> list[tuple[Any, ...]]:
+    """Time, whether it is on the front, and what stands in each column."""
+    mine = run.front if run.has("front.csv") else None
+    known = run.known if run.has("known.csv") else None
+    names = {} if known is None else dict(zip(known["key"], known["name"], strict=True))
+    every = [] if mine is None else mine.to_dict("records")
+    keys = {row["key"] for row in every}
+    others = [] if known is None else known.to_dict("records")
+    every += [row for row in others if row["key"] not in keys]
+    found = []
+    for row in every:
+        time = row["measured_ms"] if _there(row["measured_ms"]) else row["latency_ms"]
+        cells = (
+            f"{1 - row['error']:.2%}" if _there(row["error"]) else "",
+            _ms(row["measured_ms"]),
+            _ms(row["latency_ms"]),
+            f"{row['size_bytes'] / 1e3:,.1f}",
+            f"{row['memory_bytes'] / 1e3:,.1f}",
+            names.get(row["key"]) or row["arch"],
+        )
+        found.append((time if _there(time) else math.inf, row["key"] in keys, *cells))
+    return sorted(found)
+
+
+def _there(value: object) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+def _ms(value: float | None) -> str:
+    return f"{value:.4g}" if value is not None and _there(value) else ""

@@ -1,0 +1,115 @@
+"""What every phase works with: the run, what was asked, the images, the space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas.console.screen import Screen
+from nas.runs.run import Run
+from nas.runs.settings import Settings
+from search_spaces.arch import Arch
+from search_spaces.backbones import find_backbone
+from search_spaces.plan import Plan
+from search_spaces.planner import plan
+from search_spaces.space import Space
+from search_spaces.uniform import known_archs
+from trainers.asked import Asked, space_for
+
+if TYPE_CHECKING:
+    from trainers.job import Job
+
+
+class Stopped(KeyboardInterrupt):
+    """Ctrl-C, and all that was done is kept."""
+
+
+def training(asked: Settings, seed: int, home: Path | None = None) -> Asked:
+    """Of the supernet, with the images split by this seed."""
+    return Asked(
+        data=asked.data,
+        data_dir=asked.data_dir,
+        held_out=asked.held_out or asked.usual.held_out,
+        recipe=asked.recipe or asked.usual.recipe,
+        epochs=asked.epochs,
+        seed=seed,
+        device=asked.device,
+        precision=asked.precision,
+        home=home,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """`seed`: of the split and of the supernet; where that comes from elsewhere, its own."""
+
+    run: Run
+    asked: Settings
+    job: Job
+    space: Space
+    seed: int
+    screen: Screen
+    stopped: Callable[[], bool]
+
+    @property
+    def backbone(self) -> str:
+        return self.space.backbone.name
+
+    @cached_property
+    def known(self) -> dict[str, Plan]:
+        """Known architectures on this backbone, for these images."""
+        return {name: self.plan(arch) for name, arch in known_archs(self.space).items()}
+
+    @cached_property
+    def known_archs(self) -> dict[str, Arch]:
+        return known_archs(self.space)
+
+    def plan(self, arch: Arch) -> Plan:
+        """On its own backbone, which for known ones may be a variant of the space's."""
+        shape = self.space.backbone
+        backbone = replace(
+            find_backbone(arch.backbone),
+            height=shape.height,
+            width=shape.width,
+            channels=shape.channels,
+            classes=shape.classes,
+        )
+        return plan(arch, backbone)
+
+    def check(self) -> None:
+        """Ctrl-C, between two steps."""
+        if self.stopped():
+            raise Stopped
+
+
+def facts(job: Job, space: Space) -> dict[str, Any]:
+    """What run.json says besides what was asked."""
+    count = space.count()
+    return {
+        "space": {
+            "name": space.name,
+            "backbone": space.backbone.name,
+            "architectures": count.architectures,
+            "exact": count.exact,
+            "axes": axes_of(space),
+        },
+        "data": {
+            "name": job.data.name,
+            "digest": job.data.digest,
+            "shape": list(job.data.train.shape),
+            "classes": list(job.data.classes),
+            "train": len(job.data.train),
+            "selection": len(job.data.selection),
+        },
+        "metric": job.task.metric,
+    }
+
+
+def axes_of(space: Space) -> list[dict[str, Any]]:
+    return [{"name": axis.name, "choices": [*axis.plain]} for axis in space.axes]
+
+
+__all__ = ["Stopped", "Work", "axes_of", "facts", "space_for", "training"]

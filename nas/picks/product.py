@@ -1,0 +1,52 @@
+"""From a trained network to what is handed over: weights, the packed file, and what it is worth.
+
+What was searched, retrained and packed are three accuracies; predicted and measured two times.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kernels.engine import Engine
+from kernels.timing import Timing
+from nas.times.whole import timed
+from trainers.job import Job
+from trainers.recipes import describe
+
+if TYPE_CHECKING:
+    pass
+
+RESULT, PACKED, WEIGHTS = "result.json", "model.bnn", "model.safetensors"
+
+
+def measured(engine: Engine) -> Timing:
+    """As the front of a search is measured, with nothing else of ours running."""
+    *_, found = timed({"it": engine})
+    return found["it"]
+
+
+def times(took: Timing | None) -> dict[str, Any]:
+    if took is None:
+        return {"measured_ms": None, "spread_ms": None, "trusted": None}
+    return {
+        "measured_ms": took.median_ns / 1e6,
+        "spread_ms": took.spread_ns / 1e6,
+        "trusted": took.trusted,
+    }
+
+
+def schedule(job: Job) -> str:
+    """In a line, without the recipe's name."""
+    said = describe(job.recipe, len(job.data.train)).removeprefix(f"{job.recipe.name}: ")
+    return "; ".join(line.strip() for line in said.splitlines())
+
+
+def packed_of(home: Path) -> Path:
+    """The packed file of a pick, or an error that says how it is made."""
+    if not (home / PACKED).exists():
+        run, key = home.parents[1], home.name.partition("-s")[0]
+        raise ValueError(
+            f"{home.name} is not retrained yet; `python -m nas.retrain {run} --pick {key}` does it"
+        )
+    return home / PACKED

@@ -1,0 +1,1 @@
+"""Work shared among processes: Ray, quiet, and what is seen of them."""

@@ -1,0 +1,1 @@
+"""How well a number ranks architectures, held against training them alone."""

@@ -1,0 +1,207 @@
+"""A run: a folder with all that a search was asked and all that came of it."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from kernels import files, machine
+from nas.runs.settings import Settings, differences, from_data, to_data
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+FORMAT = "binary-nas run 1"
+PACKAGES = ("binary-nas", "torch", "ray", "optuna", "numpy", "moocore", "pandas")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    home: Path
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """run.json, or an error that says why this is no run."""
+        found = read_json(self.home / "run.json")
+        if not isinstance(found, dict) or not str(found.get("format", "")).startswith("binary-nas"):
+            raise ValueError(f"{self.home} is no run: its run.json does not say {FORMAT!r}")
+        if found["format"] != FORMAT:
+            raise ValueError(
+                f"{self.home} is of another version: {found['format']!r}; this reads {FORMAT!r}. "
+                "Another --run begins anew"
+            )
+        return found
+
+    @property
+    def asked(self) -> Settings:
+        return from_data(self.about["asked"])
+
+    @property
+    def front(self) -> DataFrame:
+        """The front, measured where it has been: a row for each architecture."""
+        return self.table("front.csv")
+
+    @property
+    def trials(self) -> DataFrame:
+        return self.table("trials.csv")
+
+    @property
+    def known(self) -> DataFrame:
+        return self.table("known.csv")
+
+    def table(self, name: str) -> DataFrame:
+        import pandas
+
+        try:
+            return pandas.read_csv(self.home / name)
+        except pandas.errors.EmptyDataError:  # no rows, so nobody knew of columns
+            return pandas.DataFrame()
+
+    def put(self, name: str, data: Any) -> None:
+        files.replace(self.home / name, json.dumps(data, indent=1, default=str) + "\n")
+
+    def put_rows(self, name: str, rows: list[dict[str, Any]]) -> None:
+        import pandas
+
+        files.replace(self.home / name, pandas.DataFrame(rows).to_csv(index=False))
+
+    def get(self, name: str) -> Any:
+        return read_json(self.home / name)
+
+    def has(self, name: str) -> bool:
+        return (self.home / name).exists()
+
+    def phase(self, name: str) -> dict[str, Any]:
+        rows = self.get("phases.json") if self.has("phases.json") else []
+        empty = {"phase": name, "seconds": 0.0, "done": False}
+        return next((row for row in rows if row["phase"] == name), empty)
+
+    def note_phase(self, name: str, seconds: float, *, done: bool) -> None:
+        """Seconds are added to those of earlier calls."""
+        rows = self.get("phases.json") if self.has("phases.json") else []
+        row = {**self.phase(name), "done": done}
+        row["seconds"] = round(row["seconds"] + seconds, 3)
+        self.put("phases.json", [*(r for r in rows if r["phase"] != name), row])
+
+    @contextmanager
+    def clocked(self, name: str) -> Iterator[None]:
+        """What is done within counts as this phase, and as all of it where it ends well."""
+        begun, done = time.monotonic(), False
+        try:
+            yield
+            done = True
+        finally:
+            self.note_phase(name, time.monotonic() - begun, done=done)
+
+
+def read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+
+
+@contextmanager
+def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
+    """The run that was asked for, new or gone on with; nobody else works on it meanwhile.
+
+    `facts`: what run.json says besides. Other options than it was begun with are an error.
+    """
+    run = Run(asked.home)
+    if run.has("run.json"):
+        different = differences(run.about["asked"], asked)
+        if different:
+            raise ValueError(
+                f"{run.home} was begun with other options: {'; '.join(different)}. The same "
+                "options go on with it; another --run begins anew"
+            )
+    elif run.home.exists() and any(run.home.iterdir()):
+        # A process that was killed at once leaves these.
+        left = [file.name for file in run.home.iterdir() if not file.name.startswith(".run.json.")]
+        if left not in ([], ["run.lock"]):
+            raise ValueError(f"{run.home} is there, is not empty and is no run; name another --run")
+    run.home.mkdir(parents=True, exist_ok=True)
+    with (run.home / "run.lock").open("a") as lock:
+        _alone(lock, run.home)
+        new = not run.has("run.json")
+        if new:
+            batch = asked.told_together  # as long as the run lives, however many trials it gets
+            about = {"format": FORMAT, **_begun(), "asked": to_data(asked), "batch": batch, **facts}
+            run.put("run.json", about)
+        elif (before := run.about)["asked"]["trials"] < asked.trials:
+            run.put("run.json", {**before, "asked": {**before["asked"], "trials": asked.trials}})
+        try:
+            yield run
+        except (ValueError, OSError):
+            if new:
+                unmade(run.home)
+            raise
+
+
+def unmade(home: Path) -> None:
+    """A run that nothing came of yet, because it failed or was only planned, leaves nothing."""
+    left = [*home.iterdir()]
+    if all(file.name in ("run.json", "run.lock", "phases.json", "log.txt") for file in left):
+        for file in left:
+            file.unlink()
+        home.rmdir()
+
+
+def _alone(lock: IO[str], home: Path) -> None:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        raise ValueError(f"{home} is being worked on by another process") from error
+
+
+def _begun() -> dict[str, Any]:
+    return {
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": _command(),
+        "machine": machine.here().to_dict(),
+        "versions": {"python": sys.version.split()[0], **_versions()},
+        "commit": _commit(),
+    }
+
+
+def _command() -> str:
+    name = Path(sys.argv[0]).name
+    if name in ("search.py", "__main__.py"):
+        return shlex.join(["python", "-m", "nas.search", *sys.argv[1:]])
+    return "from Python"
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit() -> str | None:
+    """Of our sources, where they are a checkout."""
+    here = Path(__file__).parent
+    try:
+        said = subprocess.run(
+            ["git", "-C", str(here), "rev-parse", "--short", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return said.stdout.strip() or None if said.returncode == 0 else None

@@ -1,0 +1,1 @@
+"""The search itself: candidates are asked for, scored and told."""
