@@ -61,6 +61,7 @@ class Evaluation:
     """`confusion`: a row for each class as it is labelled, a column for each as it is decided.
 
     took          one image, `on` so many threads or a GPU
+    apart         images that a GPU decides otherwise than this CPU: there should be none
     memory_bytes  of values while it runs, for one image
     """
 
@@ -68,6 +69,7 @@ class Evaluation:
     confusion: NDArray[np.int64]
     took: Timing
     on: str
+    apart: int | None
     memory_bytes: int
     file_bytes: int
     about: About
@@ -93,14 +95,15 @@ def evaluate(
     gpu = None if device == "cpu" else open_device(device)
     test = part_to_test(data, data_dir, about.labels, str(file))
     _fitting(file, program, data, test.images.shape, len(test.classes))
+    engine = Engine(program, threads=threads, measured=gpu is None)
+    ours, apart = decided(engine, test.images), None
     if gpu is None:
-        engine = Engine(program, threads=threads)
-        ours = decided(engine, test.images)
         *_, times = timed({"it": engine})
         took, on = times["it"], "1 thread" if threads == 1 else f"{threads} threads"
     else:
+        on_cpu = ours
         ours, took = _by_gpu(program, gpu, test.images)
-        on = gpu.name
+        on, apart = gpu.name, int((ours != on_cpu).sum())
     labels = test.images.labels
     confusion = np.zeros((len(test.classes),) * 2, np.int64)
     np.add.at(confusion, (labels, ours), 1)
@@ -110,6 +113,7 @@ def evaluate(
         confusion=confusion,
         took=took,
         on=on,
+        apart=apart,
         memory_bytes=memory.layout(alive).bytes,
         file_bytes=file.stat().st_size,
         about=about,
@@ -157,6 +161,10 @@ def _does(asked: Evaluate) -> None:
         f"{'accuracy':9} {found.accuracy:.2%} of {found.count:,} images, {asked.data}, test split"
     )
     print(f"{'time':9} {us:.4g} us an image, +- {spread:.2g}, {found.on}{doubt}")
+    if found.apart is not None:
+        print(
+            f"{'decisions':9} otherwise than this CPU's on {found.apart:,} of {found.count:,} images"
+        )
     print(f"{'memory':9} {found.memory_bytes:,} bytes of values, {found.file_bytes:,} in the file")
     console = Console(highlight=False)
     if len(found.classes) <= MOST:

@@ -43,7 +43,7 @@ def _fidelity(asked: Fidelity, screen: Screen) -> dict[str, Any]:
     from nas.phases.existing import asked_of, page_again, work_on
     from nas.phases.work import Stopped
     from nas.ranks.ranking import described, ranking, sampled, table, trainings
-    from trainers.stop import asked_to_stop
+    from trainers.learning.stop import asked_to_stop
 
     search = asked_of(asked.run, data_dir=asked.data_dir, device=asked.device)
     with asked_to_stop() as stopped:

@@ -47,8 +47,8 @@ def _retrain(asked: Retrain, screen: Any) -> list[Path]:
     from nas.picks.planned import noted, planned
     from nas.picks.product import RESULT
     from nas.runs import homes
-    from trainers.recipes import describe
-    from trainers.stop import asked_to_stop
+    from trainers.learning.recipes import describe
+    from trainers.learning.stop import asked_to_stop
 
     every = planned(asked)
     job = every[0].training.job()  # what cannot be done is said before anything is noted

@@ -34,7 +34,7 @@ def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
     from nas.phases.sound import sound
     from nas.phases.work import Work, facts, space_for, training
     from nas.runs.run import opened, unmade
-    from trainers.stop import asked_to_stop
+    from trainers.learning.stop import asked_to_stop
 
     seed = split_of(asked)
     home = asked.home / "supernet"

@@ -106,21 +106,26 @@ def test_the_check_sees_a_circle() -> None:
     assert not circles({"a": ["b", "c"], "b": ["c"], "c": []})
 
 
-# The top floor has floors of its own. Above all are the commands, files of `nas` itself.
-NAS = ("console", "times", "processes", "study", "runs", "phases", "picks", "ranks")
+# Two floors have floors of their own. The commands, files of the folder itself, are above all.
+INNER = {
+    "nas": ("console", "times", "processes", "study", "runs", "phases", "picks", "ranks"),
+    "trainers": ("data", "networks", "learning"),
+}
 
 
-@pytest.mark.parametrize("name", NAS)
-def test_inside_nas_imports_go_down_too(name: str) -> None:
-    known = modules()
-    for file in sorted((ROOT / "nas" / name).glob("*.py")):
-        ours = {tuple(one.split(".")) for one in uses(file, known) if one.startswith("nas.")}
-        assert {one[1] for one in ours} <= {*NAS[: NAS.index(name) + 1]}, file
+@pytest.mark.parametrize("floor", INNER)
+def test_inside_a_floor_imports_go_down_too(floor: str) -> None:
+    known, rooms = modules(), INNER[floor]
+    for n, name in enumerate(rooms):
+        for file in sorted((ROOT / floor / name).glob("*.py")):
+            ours = [one.split(".") for one in uses(file, known) if one.startswith(f"{floor}.")]
+            assert {one[1] for one in ours} <= {*rooms[: n + 1]}, file
 
 
-def test_every_folder_of_nas_has_its_floor() -> None:
-    folders = {file.parent.name for file in (ROOT / "nas").rglob("*.py")} - {"nas"}
-    assert folders == {*NAS, "benches"}
+@pytest.mark.parametrize("floor", INNER)
+def test_every_folder_of_it_has_its_place(floor: str) -> None:
+    folders = {file.parent.name for file in (ROOT / floor).rglob("*.py")} - {floor}
+    assert folders == {*INNER[floor], "benches"}
 
 
 def test_the_name_kernels_is_ours() -> None:

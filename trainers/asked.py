@@ -11,8 +11,8 @@ from search_spaces.space import Space
 from search_spaces.spaces import find_space
 from trainers.data.sets import load
 from trainers.job import Job, device, fitted, suited, usual_backbone
-from trainers.recipes import find_recipe
-from trainers.train import Precision
+from trainers.learning.recipes import find_recipe
+from trainers.learning.train import Precision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

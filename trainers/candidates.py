@@ -21,18 +21,18 @@ from kernels import gate
 from kernels.engine import Engine
 from search_spaces.arch import Arch
 from search_spaces.space import Space
-from trainers.binarizers import binarizer
-from trainers.checkpoint import read_weights
 from trainers.export import packed
 from trainers.job import Job, recalibrated
-from trainers.mode import Mode
-from trainers.network import Network
-from trainers.objective import Single
-from trainers.recipe import Recipe
-from trainers.score import Score, score
-from trainers.state import Keep
-from trainers.supernet import Supernet
-from trainers.train import train
+from trainers.learning.checkpoint import read_weights
+from trainers.learning.objective import Single
+from trainers.learning.recipe import Recipe
+from trainers.learning.score import Score, score
+from trainers.learning.state import Keep
+from trainers.learning.train import train
+from trainers.networks.binarizers import binarizer
+from trainers.networks.mode import Mode
+from trainers.networks.network import Network
+from trainers.networks.supernet import Supernet
 
 Arrays = Mapping[str, NDArray[Any]]
 TUNED_AT = 0.1  # of the recipe's last rate: weights are good already

@@ -19,7 +19,7 @@ from search_spaces.text import to_text
 
 
 def recipes(args: argparse.Namespace) -> None:
-    from trainers.recipes import RECIPES, describe
+    from trainers.learning.recipes import RECIPES, describe
 
     for recipe in RECIPES.values():
         print(describe(recipe, args.images))
@@ -28,12 +28,12 @@ def recipes(args: argparse.Namespace) -> None:
 def _job(args: argparse.Namespace) -> Any:
     """Torch takes a second to import, so only what trains does."""
     from trainers.asked import Asked
-    from trainers.recipes import describe
+    from trainers.learning.recipes import describe
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise ValueError(
             "this command trains in one process; started as one of several, each would train alone "
-            "(trainers.ranks.started_together is what a program of your own wants)"
+            "(trainers.learning.ranks.started_together is what a program of your own wants)"
         )
     job = Asked(
         data=args.data,
@@ -52,7 +52,7 @@ def _job(args: argparse.Namespace) -> Any:
 
 def train(args: argparse.Namespace) -> None:
     from trainers.job import fresh, kept, teacher_of, train_one, usual_backbone
-    from trainers.score import score
+    from trainers.learning.score import score
 
     usual = usual_backbone(args.data) if args.arch in KNOWN else None
     arch = find_arch(args.arch, args.backbone or usual)
@@ -72,7 +72,7 @@ def train(args: argparse.Namespace) -> None:
 def supernet(args: argparse.Namespace) -> None:
     from trainers.asked import space_for
     from trainers.job import candidate, kept_supernet, new_supernet, teacher_of, train_supernet
-    from trainers.sandwich import Sampling
+    from trainers.learning.sandwich import Sampling
 
     job = _job(args)
     space = space_for(args.space, args.backbone, job)
@@ -97,7 +97,7 @@ def _watched(steps: Generator[Any]) -> float:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.progress import TimeRemainingColumn as Left
 
-    from trainers.stop import asked_to_stop
+    from trainers.learning.stop import asked_to_stop
 
     console, started, said = Console(stderr=True), time.monotonic(), time.monotonic()
     spent = 0.0
@@ -123,7 +123,7 @@ def evaluate(args: argparse.Namespace) -> None:
 
     from trainers.data.sets import load_test
     from trainers.job import put, trained
-    from trainers.score import score
+    from trainers.learning.score import score
 
     if args.threads:
         torch.set_num_threads(args.threads)
@@ -179,8 +179,8 @@ def export(args: argparse.Namespace) -> None:
 def bench(args: argparse.Namespace) -> None:
     import torch
 
-    from trainers import bench as benches
-    from trainers.bench_programs import programs, programs_on
+    from trainers.benches import steps as benches
+    from trainers.benches.programs import programs, programs_on
 
     whats = {"step": benches.step, "memory": benches.memory, "programs": programs}
     run: Callable[[Space, int, int], Iterator[str]] = whats[args.what]

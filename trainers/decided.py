@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from kernels import gate
 from trainers.data.images import Images
-from trainers.network import Network
-from trainers.task import Task
+from trainers.learning.task import Task
+from trainers.networks.network import Network
 
 BATCH = 256
 

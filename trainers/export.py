@@ -25,13 +25,13 @@ from kernels.parameters import Array, Parameters
 from kernels.program import Normal, Program
 from search_spaces.plan import Step
 from search_spaces.text import to_text
-from trainers import epilogue
-from trainers.abc import thresholds as abc_thresholds
 from trainers.job import Trained
-from trainers.mode import ANSWER
-from trainers.network import Network, answering, mixing, run, signs_of
-from trainers.parameters import Bank
-from trainers.task import Classification
+from trainers.learning.task import Classification
+from trainers.networks import epilogue
+from trainers.networks.abc import thresholds as abc_thresholds
+from trainers.networks.mode import ANSWER
+from trainers.networks.network import Network, answering, mixing, run, signs_of
+from trainers.networks.parameters import Bank
 
 
 def packed(net: Network, task: Classification | None = None) -> Program:

@@ -18,21 +18,21 @@ from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
 from search_spaces.space import Space
 from search_spaces.text import parse, to_text
-from trainers.binarizers import binarizer
-from trainers.calibrate import calibrate, calibration_set
-from trainers.checkpoint import load_weights, save_weights
-from trainers.checkpoint import replace as write
 from trainers.data.images import Images, digest
 from trainers.data.sets import DataSet
-from trainers.network import Network, network
-from trainers.objective import Single
-from trainers.recipe import Recipe, from_json, to_json
-from trainers.sandwich import Drawn, Sampling, Sandwich
-from trainers.score import Score, score
-from trainers.state import Keep
-from trainers.supernet import Supernet
-from trainers.task import Classification, Task
-from trainers.train import Precision, Progress, train
+from trainers.learning.calibrate import calibrate, calibration_set
+from trainers.learning.checkpoint import load_weights, save_weights
+from trainers.learning.checkpoint import replace as write
+from trainers.learning.objective import Single
+from trainers.learning.recipe import Recipe, from_json, to_json
+from trainers.learning.sandwich import Drawn, Sampling, Sandwich
+from trainers.learning.score import Score, score
+from trainers.learning.state import Keep
+from trainers.learning.task import Classification, Task
+from trainers.learning.train import Precision, Progress, train
+from trainers.networks.binarizers import binarizer
+from trainers.networks.network import Network, network
+from trainers.networks.supernet import Supernet
 
 Scores = dict[str, Any]
 CPU = torch.device("cpu")

@@ -10,12 +10,12 @@ from search_spaces.arch import Arch
 from search_spaces.space import Space
 from search_spaces.text import to_text
 from trainers.asked import space_for
-from trainers.binarizers import binarizer
-from trainers.checkpoint import load_weights
 from trainers.job import Job, fresh, recalibrated
-from trainers.network import Network
-from trainers.parameters import needed
-from trainers.supernet import Supernet
+from trainers.learning.checkpoint import load_weights
+from trainers.networks.binarizers import binarizer
+from trainers.networks.network import Network
+from trainers.networks.parameters import needed
+from trainers.networks.supernet import Supernet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

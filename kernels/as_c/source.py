@@ -58,7 +58,7 @@ def write(program: Program, about: About, folder: Path, name: str) -> list[Path]
 
 def source(program: Program, about: About, placed: Layout, name: str) -> str:
     pairs = zip(program.nodes, program.parameters, strict=True)
-    calls = [calls.call(node.op, given) for node, given in pairs]
+    made = [calls.call(node.op, given) for node, given in pairs]
     lines = [
         spelling.comment(
             [
@@ -69,10 +69,10 @@ def source(program: Program, about: About, placed: Layout, name: str) -> str:
         f'#include "{name}.h"\n',
         *(f"#include <{file}>" for file in INCLUDES),
         "",
-        *_runtime(program, calls),
+        *_runtime(program, made),
         spelling.comment(["The parameters of each node."]),
-        *(text for n, one in enumerate(calls) for text in _constants(n, one)),
-        *_table(program, calls, placed),
+        *(text for n, one in enumerate(made) for text in _constants(n, one)),
+        *_table(program, made, placed),
     ]
     if about.labels:
         lines.append(f"const char *const {name}_labels[{len(about.labels)}] = {{")

@@ -152,7 +152,7 @@ def _trains() -> None:
     from trainers.asked import Asked as Training
     from trainers.asked import space_for
     from trainers.job import new_supernet, train_supernet
-    from trainers.sandwich import Sampling
+    from trainers.learning.sandwich import Sampling
 
     job = Training(data="digits", recipe="smoke", epochs=10_000, threads=1).job()
     net, drawn = new_supernet(space_for("groupnet", "digits", job), job, Sampling())

@@ -14,8 +14,8 @@ from nas.runs.run import read_json
 from nas.runs.settings import Settings
 from trainers.asked import Asked, space_for
 from trainers.job import kept_supernet, new_supernet, put, train_supernet
-from trainers.sandwich import Sampling
-from trainers.train import Progress
+from trainers.learning.sandwich import Sampling
+from trainers.learning.train import Progress
 
 WEIGHTS = "model.safetensors"
 

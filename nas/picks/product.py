@@ -12,7 +12,7 @@ from kernels.engine import Engine
 from kernels.timing import Timing
 from nas.times.whole import timed
 from trainers.job import Job
-from trainers.recipes import describe
+from trainers.learning.recipes import describe
 
 if TYPE_CHECKING:
     pass

@@ -28,9 +28,9 @@ from trainers import decided as trained_network
 from trainers.asked import Asked
 from trainers.export import about, packed
 from trainers.job import TRAINING, Job, kept, put, teacher_of, train_one, trained
-from trainers.network import Network
+from trainers.learning.train import Progress
+from trainers.networks.network import Network
 from trainers.starting import Start, begun
-from trainers.train import Progress
 
 APART = 0.01  # of the decisions; where more differ, something is wrong with us
 

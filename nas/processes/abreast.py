@@ -10,7 +10,7 @@ from typing import Any
 from nas.console.screen import Screen
 from nas.processes.board import Last, Telling, new_board, watched
 from nas.processes.cluster import ray_cluster
-from trainers.train import Progress
+from trainers.learning.train import Progress
 
 RETRIES = 2  # of a training whose process died; it goes on from its checkpoint
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from trainers.train import Progress
+from trainers.learning.train import Progress
 
 LOOK = 0.3  # seconds between two looks at where they are
 

@@ -13,8 +13,8 @@ from typing import Any
 from nas.console.screen import Bar
 from nas.processes.board import Telling, new_board, watched
 from nas.processes.cluster import ray_cluster
-from trainers import ranks
-from trainers.train import Progress
+from trainers.learning import ranks
+from trainers.learning.train import Progress
 
 RESTARTS = 2
 Learns = Callable[[dict[str, Any]], None]  # in each process; config["board"] is where it tells

@@ -13,7 +13,7 @@ from nas.runs.homes import Losses
 from search_spaces.text import parse
 from trainers.asked import Asked
 from trainers.job import fresh, put, train_one
-from trainers.score import score
+from trainers.learning.score import score
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from kernels import files
 from nas.runs.run import read_json
-from trainers.train import Progress
+from trainers.learning.train import Progress
 
 ASKED, LOSSES, METRICS = "asked.json", "losses.csv", "metrics.csv"
 BEGUN = ("checkpoint.pt", "result.json")  # one of them is there once something is learnt

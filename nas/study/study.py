@@ -25,7 +25,7 @@ from nas.study.samplers import Fresh, axes_of, params_of, sampler_for
 from nas.study.trial import Asked, Scored, Trial, front
 from search_spaces.space import Genome, Space
 from search_spaces.text import to_text
-from trainers.seeds import derived
+from trainers.learning.seeds import derived
 
 WORST = 1e9  # told of what a failed candidate has no value for
 

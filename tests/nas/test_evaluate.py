@@ -6,14 +6,18 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cuda_on_cpu import Cpu
 
 from kernels import model
 from kernels.about import About
 from kernels.case import program
+from kernels.cuda import commands
+from kernels.timing import Turn, summarize
 from nas.evaluate import evaluate, main
 from nas.export import main as export_main
 from nas.retrain import retrain
@@ -22,6 +26,8 @@ from search_spaces.known import find_arch
 from search_spaces.planner import plan
 from trainers.data.sets import load_test
 from trainers.job import trained
+
+TOOK = summarize([Turn((1.0,), disturbed=False)])
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +60,23 @@ def test_torch_need_not_be_installed(home: Path) -> None:
     assert f"{packed:.2%} of 355 images" in done.stdout
     assert " us an image, +- " in done.stdout
     assert "is, taken for:" in done.stdout
+
+
+def test_a_device_is_held_against_the_cpu(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from nas import evaluate as module
+
+    monkeypatch.setattr(module, "open_device", lambda name: Cpu())
+    monkeypatch.setattr(commands, "program", partial(commands.program, measured=False))
+    assert main([str(home / "model.bnn"), "--data", "digits", "--device", "cuda"]) == 0
+    said = capsys.readouterr().out
+    assert "decisions otherwise than this CPU's on 0 of 355" in said
+    assert "a CPU that plays a GPU" in said
+    right = module._by_gpu
+    monkeypatch.setattr(module, "_by_gpu", lambda *given: ((right(*given)[0] + 1) % 10, TOOK))
+    assert evaluate(home / "model.bnn", "digits", device="cuda").apart == 355
+    assert evaluate(home / "model.bnn", "digits").apart is None
 
 
 def test_every_decision_is_in_the_table(home: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from nas.runs.homes import Losses, alone, begun
-from trainers.train import Progress
+from trainers.learning.train import Progress
 
 
 def at(step: int, loss: float) -> Progress:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas.picks.chosen import chosen
+from nas.picks import chosen
 from reports.data import knee_of
 from reports.run import Run
 from search_spaces.known import find_arch

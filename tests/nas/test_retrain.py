@@ -22,9 +22,9 @@ from reports.run import read
 from search_spaces.arch import from_json
 from search_spaces.known import find_arch
 from search_spaces.text import parse
-from trainers.checkpoint import load, read_weights
 from trainers.data.sets import load_test
 from trainers.job import trained
+from trainers.learning.checkpoint import load, read_weights
 
 FILES = {
     *("arch.json", "asked.json", "lock", "metrics.csv", "model.bnn", "model.safetensors"),

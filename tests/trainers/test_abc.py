@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.abc import activation_bases, first_shifts, thresholds, weight_bases
+from trainers.networks.abc import activation_bases, first_shifts, thresholds, weight_bases
 
 
 def latent(*shape: int, seed: int = 0) -> Tensor:

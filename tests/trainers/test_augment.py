@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from trainers.augment import AUGMENTATIONS, Draws, augment
+from trainers.learning.augment import AUGMENTATIONS, Draws, augment
 
 every_one = pytest.mark.parametrize("name", AUGMENTATIONS)
 every_type = pytest.mark.parametrize("dtype", [torch.uint8, torch.float32], ids=str)

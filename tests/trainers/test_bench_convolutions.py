@@ -15,8 +15,9 @@ from kernels.timing import Runs
 from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
 from search_spaces.planner import plan
-from trainers import bench_convolutions, twin
-from trainers.bench_convolutions import chain, chained, convolutions, in_torch
+from trainers.benches import convolutions as bench
+from trainers.benches import twin
+from trainers.benches.convolutions import chain, chained, convolutions, in_torch
 
 
 def convs(backbone: str, size: int) -> list[BinaryConv]:
@@ -65,7 +66,7 @@ def test_each_form_ends_with_its_ratio(
         return {name: timing.repeated(lambda: module(images))}  # without minutes of compiling
 
     monkeypatch.setattr(twin, "eager_and_frozen", eager)
-    for where in (bench_convolutions, choice):
+    for where in (bench, choice):
         monkeypatch.setattr(where, "PATIENCE_S", 0)
         monkeypatch.setattr(where, "ROUNDS", 3)
     space = find_backbone(backbone).sized(16)

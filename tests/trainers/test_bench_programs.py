@@ -13,9 +13,9 @@ from kernels import timing
 from kernels.cuda import commands
 from kernels.ops import Stem
 from search_spaces.backbones import find_backbone
-from trainers import bench_programs
 from trainers.__main__ import main
-from trainers.bench_programs import every_program, on_gpu, programs_on, side_by_side
+from trainers.benches import programs
+from trainers.benches.programs import every_program, on_gpu, programs_on, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -26,10 +26,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests know that each of them runs; here K=1 and K=2 are enough to draw a line."""
-    monkeypatch.setattr(bench_programs, "BASES", (1, 2))
-    monkeypatch.setattr(bench_programs, "ROUNDS", 2)
+    monkeypatch.setattr(programs, "BASES", (1, 2))
+    monkeypatch.setattr(programs, "ROUNDS", 2)
     arches = {f"K={k}": f"resnet8 | 3x{k} mean" for k in (1, 2)}
-    monkeypatch.setattr(bench_programs, "ARCHES", arches)
+    monkeypatch.setattr(programs, "ARCHES", arches)
 
 
 def test_every_program_is_of_the_backbone_as_it_is_sized() -> None:
@@ -52,7 +52,7 @@ def test_ratios_are_of_medians_over_all_rounds() -> None:
 
     ours = {name: timing.repeated(lambda: None) for name in ("K=1", "K=2")}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bench_programs, "BASES", (1, 2))
+        patch.setattr(programs, "BASES", (1, 2))
         said = list(side_by_side(ours, {"torch": timing.repeated(lambda: None)}, 3, measure))
     assert said[1].split() == ["K=1", "2.000", "ms", "(1.000", "to", "9.000)", "4.00x", "torch"]
     assert said[2].split() == ["K=2", "4.000", "ms", "(4.000", "to", "4.000)", "2.00x", "torch"]
@@ -74,7 +74,7 @@ def test_a_device_runs_every_program_beside_the_twin(monkeypatch: pytest.MonkeyP
 
 
 def test_the_twin_runs_in_every_type_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:
-    from trainers import twin
+    from trainers.benches import twin
 
     asked = []
 
@@ -113,7 +113,7 @@ def test_what_a_device_cannot_be_asked(
 
 
 def test_without_torch_on_the_gpu_nothing_is_compared(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_programs, "open_device", lambda name: Cpu())
-    monkeypatch.setattr(bench_programs.baselines, "why_not", lambda: "this torch has no CUDA")
+    monkeypatch.setattr(programs, "open_device", lambda name: Cpu())
+    monkeypatch.setattr(programs.baselines, "why_not", lambda: "this torch has no CUDA")
     with pytest.raises(ValueError, match="nothing to compare with: this torch has no CUDA"):
         programs_on("cuda")

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from trainers.binarize import Binarizer, Estimator, Scale, sign
-from trainers.binarizers import BINARIZERS, binarizer
+from trainers.networks.binarize import Binarizer, Estimator, Scale, sign
+from trainers.networks.binarizers import BINARIZERS, binarizer
 
 every_estimator = pytest.mark.parametrize("estimator", Estimator)
 every_binarizer = pytest.mark.parametrize("name", BINARIZERS)

@@ -21,10 +21,10 @@ from trainers.asked import Asked, space_for
 from trainers.candidates import Candidates, tuning
 from trainers.data.images import Subset
 from trainers.job import Job, candidate, new_supernet
-from trainers.network import Network
-from trainers.recipes import RECIPES
-from trainers.sandwich import Sampling
-from trainers.supernet import Supernet
+from trainers.learning.recipes import RECIPES
+from trainers.learning.sandwich import Sampling
+from trainers.networks.network import Network
+from trainers.networks.supernet import Supernet
 
 BACKBONE = "digits+w0.5"
 Arrays = dict[str, NDArray[Any]]

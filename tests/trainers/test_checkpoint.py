@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from trainers import checkpoint
+from trainers.learning import checkpoint
 
 
 def state() -> dict[str, Any]:

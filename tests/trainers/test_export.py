@@ -17,8 +17,8 @@ from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
 from search_spaces.group import Link, branches
 from trainers.export import compared, packed, written
-from trainers.network import Network, network
-from trainers.task import Classification
+from trainers.learning.task import Classification
+from trainers.networks.network import Network, network
 
 TASK = Classification((0.4, 0.5, 0.6), (0.2, 0.25, 0.3))
 BACKBONE = find_backbone("resnet20+w0.5").sized(12)

@@ -13,13 +13,13 @@ from torch import Tensor
 from kernels.ops import BinaryConv, Blend, Curve, Epilogue, Mix, Residual
 from search_spaces.arch import Arch
 from search_spaces.group import Link, branches
-from trainers import fused, layers
-from trainers.binarize import Binarizer, Estimator, sign
-from trainers.binarizers import BINARIZERS
-from trainers.layers import Maps
-from trainers.mode import Mode
-from trainers.network import network
-from trainers.norms import Norm, batch_norm
+from trainers.networks import fused, layers
+from trainers.networks.binarize import Binarizer, Estimator, sign
+from trainers.networks.binarizers import BINARIZERS
+from trainers.networks.layers import Maps
+from trainers.networks.mode import Mode
+from trainers.networks.network import network
+from trainers.networks.norms import Norm, batch_norm
 
 LEARN = Mode(statistics=0.1)
 RELU = Epilogue(floats=True, inner=Curve.RELU, residual=Residual.EACH)

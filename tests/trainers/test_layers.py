@@ -28,8 +28,8 @@ from kernels.ops import (
     Skip,
 )
 from kernels.sample import Case, case
-from trainers import epilogue, layers
-from trainers.epilogue import Folded
+from trainers.networks import epilogue, layers
+from trainers.networks.epilogue import Folded
 
 SHAPES = [
     {"channels": 16, "filters": 16, "padding": 1},

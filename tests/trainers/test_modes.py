@@ -14,12 +14,12 @@ from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
 from search_spaces.group import Group, Link, abc, branches
 from search_spaces.plan import Source, Step
-from trainers import fused, layers
-from trainers.binarizers import BINARIZERS
-from trainers.layers import Maps
-from trainers.mode import Mode
-from trainers.network import Network, network, run
-from trainers.parameters import name_of
+from trainers.networks import fused, layers
+from trainers.networks.binarizers import BINARIZERS
+from trainers.networks.layers import Maps
+from trainers.networks.mode import Mode
+from trainers.networks.network import Network, network, run
+from trainers.networks.parameters import name_of
 
 LEARN = Mode(statistics=0.0)
 RSIGN = "digits+rprelu+rsign+lambda"

@@ -18,14 +18,14 @@ from search_spaces.known import KNOWN, known
 from search_spaces.plan import Step
 from search_spaces.planner import plan, unroll
 from search_spaces.spaces import SPACES
-from trainers import epilogue
-from trainers.abc import activation_bases, weight_bases
-from trainers.binarizers import BINARIZERS
-from trainers.layers import binary_conv, weighted
-from trainers.mode import Mode
-from trainers.network import Network, network, run
-from trainers.parameters import Bank, needed
-from trainers.supernet import Supernet
+from trainers.networks import epilogue
+from trainers.networks.abc import activation_bases, weight_bases
+from trainers.networks.binarizers import BINARIZERS
+from trainers.networks.layers import binary_conv, weighted
+from trainers.networks.mode import Mode
+from trainers.networks.network import Network, network, run
+from trainers.networks.parameters import Bank, needed
+from trainers.networks.supernet import Supernet
 
 DIGITS = find_backbone("digits")
 STYLES = (

@@ -16,15 +16,16 @@ from torch import Tensor
 from search_spaces.backbones import find_backbone
 from search_spaces.known import known
 from search_spaces.spaces import SPACES
-from trainers import fused, ranks
-from trainers.mode import Mode
-from trainers.network import network
-from trainers.norms import Norm, batch_norm
-from trainers.objective import Single
-from trainers.recipes import RECIPES
-from trainers.sandwich import Drawn, Sampling, Sandwich
-from trainers.supernet import Supernet
-from trainers.task import Classification
+from trainers.learning import ranks
+from trainers.learning.objective import Single
+from trainers.learning.recipes import RECIPES
+from trainers.learning.sandwich import Drawn, Sampling, Sandwich
+from trainers.learning.task import Classification
+from trainers.networks import fused
+from trainers.networks.mode import Mode
+from trainers.networks.network import network
+from trainers.networks.norms import Norm, batch_norm
+from trainers.networks.supernet import Supernet
 
 TASK = Classification((0.5,), (0.25,))
 BATCH = 64

@@ -24,14 +24,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kernels import gate
-from trainers import checkpoint, ranks
 from trainers.data.images import Whole
-from trainers.mode import Mode
-from trainers.objective import Single
-from trainers.recipe import Optimizer, Recipe, Stage
-from trainers.state import Keep
-from trainers.task import Classification
-from trainers.train import Progress, train
+from trainers.learning import checkpoint, ranks
+from trainers.learning.objective import Single
+from trainers.learning.recipe import Optimizer, Recipe, Stage
+from trainers.learning.state import Keep
+from trainers.learning.task import Classification
+from trainers.learning.train import Progress, train
+from trainers.networks.mode import Mode
 
 CPU = torch.device("cpu")
 TASK = Classification((0.5,), (0.25,))

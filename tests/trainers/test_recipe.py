@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from trainers.augment import AUGMENTATIONS
-from trainers.binarizers import BINARIZERS
-from trainers.mode import Mode
-from trainers.recipe import Optimizer, Recipe, Schedule, Stage, from_json, to_json
-from trainers.recipes import FAST, RECIPES, STANDARD, TWO_STAGE, describe, find_recipe
+from trainers.learning.augment import AUGMENTATIONS
+from trainers.learning.recipe import Optimizer, Recipe, Schedule, Stage, from_json, to_json
+from trainers.learning.recipes import FAST, RECIPES, STANDARD, TWO_STAGE, describe, find_recipe
+from trainers.networks.binarizers import BINARIZERS
+from trainers.networks.mode import Mode
 
 every_recipe = pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda r: r.name)
 
@@ -151,11 +151,11 @@ def test_a_text_that_is_no_recipe_says_what_is_wrong() -> None:
 
 def test_a_recipe_is_found_by_name_or_place() -> None:
     assert find_recipe("fast") is FAST
-    assert find_recipe("trainers.recipes:FAST") is FAST
+    assert find_recipe("trainers.learning.recipes:FAST") is FAST
     with pytest.raises(ValueError, match="did you mean 'standard'"):
         find_recipe("standart")
     with pytest.raises(ValueError, match="is a dict; a Recipe is wanted"):
-        find_recipe("trainers.recipes:RECIPES")
+        find_recipe("trainers.learning.recipes:RECIPES")
 
 
 def test_a_description_tells_epochs_steps_and_rates() -> None:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from trainers.data.images import Whole
-from trainers.mode import ANSWER, Mode
-from trainers.score import score
-from trainers.task import Classification
+from trainers.learning.score import score
+from trainers.learning.task import Classification
+from trainers.networks.mode import ANSWER, Mode
 
 TASK = Classification((0.0,), (1 / 255,))  # pixels as they are
 

@@ -27,8 +27,8 @@ from trainers.job import (
     teacher_of,
     trained,
 )
-from trainers.sandwich import Sampling
-from trainers.score import score
+from trainers.learning.sandwich import Sampling
+from trainers.learning.score import score
 from trainers.starting import Start, begun
 
 ARCH = parse("digits | 1x2 mean | 2x3 gate")

@@ -14,15 +14,15 @@ from search_spaces.cost import cost
 from search_spaces.known import known
 from search_spaces.planner import plan
 from search_spaces.spaces import SPACES
-from trainers.calibrate import calibrate, calibration_set
 from trainers.data.sets import load
 from trainers.job import Job, candidate, new_supernet, train_supernet
-from trainers.mode import Mode
-from trainers.network import network
-from trainers.recipes import RECIPES
-from trainers.sandwich import Drawn, Sampling, Sandwich
-from trainers.supernet import Supernet
-from trainers.task import Classification
+from trainers.learning.calibrate import calibrate, calibration_set
+from trainers.learning.recipes import RECIPES
+from trainers.learning.sandwich import Drawn, Sampling, Sandwich
+from trainers.learning.task import Classification
+from trainers.networks.mode import Mode
+from trainers.networks.network import network
+from trainers.networks.supernet import Supernet
 
 DIGITS = find_backbone("digits")
 SPACE = SPACES["groupnet"](DIGITS)

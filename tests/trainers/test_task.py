@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.augment import Draws
-from trainers.task import Classification
+from trainers.learning.augment import Draws
+from trainers.learning.task import Classification
 
 TASK = Classification((0.5, 0.4, 0.25), (0.2, 0.1, 0.5))
 

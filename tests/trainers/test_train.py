@@ -23,21 +23,21 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from search_spaces.text import parse
-from trainers import batches, checkpoint
-from trainers.augment import Draws, augment
-from trainers.binarizers import BINARIZERS
 from trainers.data.images import Images, Whole
 from trainers.data.sets import load
-from trainers.mode import ANSWER, Mode
-from trainers.network import network
-from trainers.objective import Single
-from trainers.optimizers import optimizer_of, parameter_groups
-from trainers.recipe import Optimizer, Recipe, Schedule, Stage
-from trainers.recipes import SMOKE
-from trainers.score import score
-from trainers.state import Diverged, Keep
-from trainers.task import Classification
-from trainers.train import Precision, Progress, train
+from trainers.learning import batches, checkpoint
+from trainers.learning.augment import Draws, augment
+from trainers.learning.objective import Single
+from trainers.learning.optimizers import optimizer_of, parameter_groups
+from trainers.learning.recipe import Optimizer, Recipe, Schedule, Stage
+from trainers.learning.recipes import SMOKE
+from trainers.learning.score import score
+from trainers.learning.state import Diverged, Keep
+from trainers.learning.task import Classification
+from trainers.learning.train import Precision, Progress, train
+from trainers.networks.binarizers import BINARIZERS
+from trainers.networks.mode import ANSWER, Mode
+from trainers.networks.network import network
 
 TASK = Classification((0.5,), (0.25,))
 

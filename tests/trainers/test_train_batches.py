@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainers.batches import ahead, indices, order
-from trainers.seeds import derived
+from trainers.learning.batches import ahead, indices, order
+from trainers.learning.seeds import derived
 
 
 @settings(deadline=None, derandomize=True)

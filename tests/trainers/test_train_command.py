@@ -16,11 +16,11 @@ import torch
 
 from kernels import model
 from search_spaces.known import find_arch
-from trainers import checkpoint
 from trainers.__main__ import main
 from trainers.data.sets import load
 from trainers.job import Job, fresh, kept, recalibrated, train_one, trained
-from trainers.recipes import RECIPES
+from trainers.learning import checkpoint
+from trainers.learning.recipes import RECIPES
 
 SHORT = ["--epochs", "0.5", "--threads", "1"]
 

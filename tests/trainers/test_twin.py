@@ -10,11 +10,11 @@ from kernels import baselines
 from kernels.ops import Linear, RealConv
 from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
-from trainers import twin
-from trainers.bench_programs import _where_it_ends
-from trainers.network import network
-from trainers.norms import EPSILON
-from trainers.twin import Twin, _quantized, real_plan
+from trainers.benches import twin
+from trainers.benches.programs import _where_it_ends
+from trainers.benches.twin import Twin, _quantized, real_plan
+from trainers.networks.network import network
+from trainers.networks.norms import EPSILON
 
 BACKBONES = ("resnet20", "resnet18", "mobilenet", "vgg-small")
 

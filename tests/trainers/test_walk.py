@@ -20,7 +20,7 @@ from search_spaces.backbones import find_backbone
 from search_spaces.group import Link, abc, branches, layers, real
 from search_spaces.spaces import SPACES
 from trainers.export import packed
-from trainers.network import Network, network
+from trainers.networks.network import Network, network
 
 
 def moved(net: Network, seed: int) -> None:

@@ -2,8 +2,8 @@
 
 A sign is +1 where a number is at least 0, of -0.0 too, and -1 elsewhere: never 0. Its derivative is
 0 almost everywhere, so each method puts another in its place. A `Binarizer` says which, for
-activations and for weights, and what else a method does to the weights; `trainers.binarizers` has
-those of the papers by name. Nothing here has a state.
+activations and for weights, and what else a method does to the weights; `binarizers.py` has those
+of the papers by name. Nothing here has a state.
 
 Latent weights, the real ones behind the signs, are float32 (bases, filters, kernel, kernel,
 channels).

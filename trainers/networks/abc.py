@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import Function
 
-from trainers.binarize import Estimator, plus_minus, sign
+from trainers.networks.binarize import Estimator, plus_minus, sign
 
 
 def weight_bases(latent: Tensor, bases: int) -> tuple[Tensor, Tensor]:

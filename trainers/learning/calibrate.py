@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from trainers.mode import ANSWER, Mode
-from trainers.network import Network
-from trainers.seeds import derived
+from trainers.learning.seeds import derived
+from trainers.networks.mode import ANSWER, Mode
+from trainers.networks.network import Network
 
 
 def calibration_set(images: int, count: int, seed: int) -> NDArray[np.int64]:

@@ -17,8 +17,8 @@ from torch import Tensor, nn
 
 from kernels.ops import BinaryConv, Blend, Curve, Linear, Mix, Op, Pack, RealConv
 from search_spaces.plan import Plan, Source, Step
-from trainers.abc import first_shifts
-from trainers.binarize import Binarizer, Scale
+from trainers.networks.abc import first_shifts
+from trainers.networks.binarize import Binarizer, Scale
 
 Shape = tuple[int, ...]
 

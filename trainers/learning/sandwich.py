@@ -16,13 +16,13 @@ from search_spaces.cost import cost
 from search_spaces.extremes import extremes
 from search_spaces.planner import plan
 from search_spaces.space import Space
-from trainers.mode import Mode
-from trainers.network import Network
-from trainers.objective import answers, as_the_recipe_says
-from trainers.recipe import Recipe
-from trainers.seeds import derived
-from trainers.supernet import Supernet
-from trainers.task import Task
+from trainers.learning.objective import answers, as_the_recipe_says
+from trainers.learning.recipe import Recipe
+from trainers.learning.seeds import derived
+from trainers.learning.task import Task
+from trainers.networks.mode import Mode
+from trainers.networks.network import Network
+from trainers.networks.supernet import Supernet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ class Drawn:
 
 
 class Sandwich:
-    """The objective of a supernet's training. See `trainers.train.Objective`."""
+    """The objective of a supernet's training. See `trainers.learning.train.Objective`."""
 
     def __init__(
         self,

@@ -6,7 +6,7 @@ Only `smoke` has been run to its end by us; what the others reached elsewhere ha
 from __future__ import annotations
 
 from search_spaces.names import load, unknown
-from trainers.recipe import Optimizer, Recipe, Schedule, Stage
+from trainers.learning.recipe import Optimizer, Recipe, Schedule, Stage
 
 # Seconds, on the digits: to see that everything works. Measured with `digits | 3x1 mean`: 98.0,
 # 98.6 and 97.7 % of the 355 test images with seeds 0 to 2, in 9 seconds of one thread (AMD EPYC,

@@ -25,7 +25,7 @@ from kernels.ops import BinaryConv, Pack
 from kernels.program import Node, Program
 from kernels.progress import told
 from kernels.timing import Runs
-from trainers import twin
+from trainers.benches import twin
 
 ROUNDS = 21
 PATIENCE_S = 10.0  # of each measurement: to wait for others to leave the core

@@ -23,10 +23,10 @@ from torch.autograd.function import Function, once_differentiable
 from kernels import learning
 from kernels.learning import Products
 from kernels.ops import BinaryConv, Blend, Curve, Mix
-from trainers.binarize import Estimator
-from trainers.layers import Maps
-from trainers.mode import Mode
-from trainers.norms import EPSILON, Norm
+from trainers.networks.binarize import Estimator
+from trainers.networks.layers import Maps
+from trainers.networks.mode import Mode
+from trainers.networks.norms import EPSILON, Norm
 
 ESTIMATORS = (Estimator.IDENTITY, Estimator.CLIPPED, Estimator.POLYNOMIAL)
 

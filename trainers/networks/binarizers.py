@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from search_spaces.names import unknown
-from trainers.binarize import Binarizer, Estimator, Scale
+from trainers.networks.binarize import Binarizer, Estimator, Scale
 
 _BIREAL = Binarizer(
     activation=Estimator.POLYNOMIAL,

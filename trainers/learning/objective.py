@@ -9,9 +9,9 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from trainers.mode import ANSWER, Mode
-from trainers.recipe import Recipe
-from trainers.task import Task
+from trainers.learning.recipe import Recipe
+from trainers.learning.task import Task
+from trainers.networks.mode import ANSWER, Mode
 
 Answering = Callable[[Tensor, Mode], Tensor]  # a network, or what is called like one
 

@@ -8,9 +8,9 @@ import numpy as np
 import torch
 
 from trainers.data.images import Images
-from trainers.mode import ANSWER, Mode
-from trainers.objective import Answering
-from trainers.task import Task
+from trainers.learning.objective import Answering
+from trainers.learning.task import Task
+from trainers.networks.mode import ANSWER, Mode
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from torch import nn
 
-from trainers import checkpoint, ranks
-from trainers.ema import Average
-from trainers.optimizers import optimizer_of
-from trainers.recipe import Moment, Recipe, Stage, to_json
+from trainers.learning import checkpoint, ranks
+from trainers.learning.ema import Average
+from trainers.learning.optimizers import optimizer_of
+from trainers.learning.recipe import Moment, Recipe, Stage, to_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,15 +23,15 @@ from torch.profiler import ProfilerActivity, profile
 
 from kernels.ops import BinaryConv, RealConv
 from search_spaces.space import Space
-from trainers import fused, layers, network
-from trainers.binarize import Estimator
-from trainers.calibrate import calibrate
-from trainers.layers import Maps
-from trainers.mode import Mode
-from trainers.recipes import RECIPES
-from trainers.sandwich import Drawn, Sampling, Sandwich
-from trainers.supernet import Supernet
-from trainers.task import Classification
+from trainers.learning.calibrate import calibrate
+from trainers.learning.recipes import RECIPES
+from trainers.learning.sandwich import Drawn, Sampling, Sandwich
+from trainers.learning.task import Classification
+from trainers.networks import fused, layers, network
+from trainers.networks.binarize import Estimator
+from trainers.networks.layers import Maps
+from trainers.networks.mode import Mode
+from trainers.networks.supernet import Supernet
 
 KINDS = {  # what a profiler calls it, and what it is; the first that fits
     "_fusedbackward": "convolutions with what follows them, backward",

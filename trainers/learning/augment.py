@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from search_spaces.names import unknown
-from trainers.seeds import derived
+from trainers.learning.seeds import derived
 
 CROP_AREA = (0.08, 1.0)  # of the image; with the ratio: as networks for ImageNet are trained
 CROP_RATIO = (3 / 4, 4 / 3)

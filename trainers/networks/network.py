@@ -29,14 +29,14 @@ from search_spaces.backbone import Backbone
 from search_spaces.backbones import find_backbone
 from search_spaces.plan import Plan, Step
 from search_spaces.planner import plan
-from trainers import epilogue, fused, layers
-from trainers.abc import activation_bases, weight_bases
-from trainers.binarize import Binarizer, Estimator, plus_minus, sign
-from trainers.binarizers import BINARIZERS
-from trainers.epilogue import Ending
-from trainers.layers import Maps
-from trainers.mode import ANSWER, Mode
-from trainers.parameters import Bank, needed
+from trainers.networks import epilogue, fused, layers
+from trainers.networks.abc import activation_bases, weight_bases
+from trainers.networks.binarize import Binarizer, Estimator, plus_minus, sign
+from trainers.networks.binarizers import BINARIZERS
+from trainers.networks.epilogue import Ending
+from trainers.networks.layers import Maps
+from trainers.networks.mode import ANSWER, Mode
+from trainers.networks.parameters import Bank, needed
 
 
 class Network(nn.Module):

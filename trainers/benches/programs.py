@@ -29,8 +29,8 @@ from search_spaces.backbones import find_backbone
 from search_spaces.known import find_arch
 from search_spaces.planner import plan
 from search_spaces.space import Space
-from trainers import twin
-from trainers.bench_convolutions import convolutions
+from trainers.benches import twin
+from trainers.benches.convolutions import convolutions
 
 BASES = (1, 3, 4, 5, 8)
 ARCHES = {**{f"K={k}": f"groupnet-k{k}" for k in BASES}, "bireal": "bireal"}

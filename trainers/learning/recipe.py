@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from search_spaces.names import unknown
-from trainers.mode import Mode
+from trainers.networks.mode import Mode
 
 
 class Optimizer(enum.StrEnum):

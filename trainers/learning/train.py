@@ -15,13 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from trainers import batches, ranks
-from trainers.augment import Draws
 from trainers.data.images import Images
-from trainers.objective import Objective
-from trainers.recipe import Recipe
-from trainers.state import Keep, State
-from trainers.task import Task
+from trainers.learning import batches, ranks
+from trainers.learning.augment import Draws
+from trainers.learning.objective import Objective
+from trainers.learning.recipe import Recipe
+from trainers.learning.state import Keep, State
+from trainers.learning.task import Task
 
 
 class Precision(enum.StrEnum):

@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.seeds import derived
+from trainers.learning.seeds import derived
 
 T = TypeVar("T")
 

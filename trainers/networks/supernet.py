@@ -15,11 +15,11 @@ from search_spaces.emitted import plans
 from search_spaces.plan import Plan
 from search_spaces.planner import plan
 from search_spaces.space import Space
-from trainers.binarize import Binarizer
-from trainers.binarizers import BINARIZERS
-from trainers.mode import ANSWER, Mode
-from trainers.network import Network, run
-from trainers.parameters import Bank, needed
+from trainers.networks.binarize import Binarizer
+from trainers.networks.binarizers import BINARIZERS
+from trainers.networks.mode import ANSWER, Mode
+from trainers.networks.network import Network, run
+from trainers.networks.parameters import Bank, needed
 
 
 class Supernet(nn.Module):

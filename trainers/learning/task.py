@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainers.augment import Draws, augment
+from trainers.learning.augment import Draws, augment
 
 
 class Task(Protocol):

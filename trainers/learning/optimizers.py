@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from trainers.recipe import Optimizer, Stage
+from trainers.learning.recipe import Optimizer, Stage
 
 
 def parameter_groups(module: nn.Module, decay: float) -> list[dict[str, Any]]:

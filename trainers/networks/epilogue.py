@@ -15,12 +15,12 @@ from torch import Tensor
 from kernels.binary import Constants
 from kernels.ops import Affine, BinaryConv, Curve, RealConv, Residual
 from search_spaces.plan import Source, Step
-from trainers import fused
-from trainers.binarize import Estimator
-from trainers.layers import Maps
-from trainers.mode import Mode
-from trainers.norms import EPSILON, Norm, batch_norm
-from trainers.parameters import Bank
+from trainers.networks import fused
+from trainers.networks.binarize import Estimator
+from trainers.networks.layers import Maps
+from trainers.networks.mode import Mode
+from trainers.networks.norms import EPSILON, Norm, batch_norm
+from trainers.networks.parameters import Bank
 
 Ending = BinaryConv | RealConv | Affine  # ops that have an epilogue
 

@@ -1,0 +1,1 @@
+"""How long steps and programs take, beside how others do them."""

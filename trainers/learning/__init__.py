@@ -1,0 +1,1 @@
+"""How it learns: recipes, batches, steps, and all that a checkpoint holds."""

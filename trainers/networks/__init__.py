@@ -1,0 +1,1 @@
+"""What learns: layers, binarizers, networks made from plans, supernets."""
