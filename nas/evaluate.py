@@ -162,9 +162,7 @@ def _does(asked: Evaluate) -> None:
     )
     print(f"{'time':9} {us:.4g} us an image, +- {spread:.2g}, {found.on}{doubt}")
     if found.apart is not None:
-        print(
-            f"{'decisions':9} otherwise than this CPU's on {found.apart:,} of {found.count:,} images"
-        )
+        print(f"{'on a CPU':9} other decisions on {found.apart:,} of {found.count:,} images")
     print(f"{'memory':9} {found.memory_bytes:,} bytes of values, {found.file_bytes:,} in the file")
     console = Console(highlight=False)
     if len(found.classes) <= MOST:

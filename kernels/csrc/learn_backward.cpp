@@ -26,102 +26,10 @@ namespace learn {
 namespace {
 
 #include "learn_vector.h"
+#include "learn_layout.h"
+#include "learn_tables.h"
 
 constexpr int64_t kImages = 16;    // of an item
-constexpr int64_t kEntries = 16;   // of a table
-constexpr int64_t kTable = kEntries * kFilters;  // floats of a table of 4 pixels
-constexpr int64_t kGroups = 16;    // tables of 4 pixels that are used together
-constexpr int64_t kColumns = 8;    // of them, side by side
-constexpr int64_t kVectors = 4;    // vectors of 8 pixels that are used together
-constexpr int64_t kPad = 8;        // zeros between the rows of a table of filters
-
-// Sums of +a, b, c, d where a bit of the entry is clear, - where it is set.
-inline void write_table(V a, V b, V c, V d, float* to, int64_t step) {
-  const V p = a + b, m = a - b, q = c + d, n = c - d;
-  const V low[4] = {p, -m, m, -p}, high[4] = {q, -n, n, -q};
-  UNROLLED for (int e = 0; e < 16; ++e) save(to + e * step, low[e & 3] + high[e >> 2]);
-}
-
-inline void transpose(V v[8]) {
-  V a[8], b[8];
-  UNROLLED for (int i = 0; i < 8; i += 2) {
-    a[i] = __builtin_shuffle(v[i], v[i + 1], I{0, 8, 1, 9, 4, 12, 5, 13});
-    a[i + 1] = __builtin_shuffle(v[i], v[i + 1], I{2, 10, 3, 11, 6, 14, 7, 15});
-  }
-  UNROLLED for (int i = 0; i < 8; i += 4) UNROLLED for (int j = 0; j < 2; ++j) {
-    b[i + 2 * j] = __builtin_shuffle(a[i + j], a[i + j + 2], I{0, 1, 8, 9, 4, 5, 12, 13});
-    b[i + 2 * j + 1] = __builtin_shuffle(a[i + j], a[i + j + 2], I{2, 3, 10, 11, 6, 7, 14, 15});
-  }
-  UNROLLED for (int i = 0; i < 4; ++i) {
-    v[i] = __builtin_shuffle(b[i], b[i + 4], I{0, 1, 2, 3, 8, 9, 10, 11});
-    v[i + 4] = __builtin_shuffle(b[i], b[i + 4], I{4, 5, 6, 7, 12, 13, 14, 15});
-  }
-}
-
-typedef uint8_t B __attribute__((vector_size(32)));
-
-// The highest bit of each byte.
-inline uint32_t top_bits(B v) {
-#if defined(__x86_64__)
-  return static_cast<uint32_t>(_mm256_movemask_epi8(reinterpret_cast<__m256i>(v)));
-#else
-  uint32_t bits = 0;
-  for (int i = 0; i < 32; ++i) bits |= static_cast<uint32_t>(v[i] >> 7) << i;
-  return bits;
-#endif
-}
-
-// Where the numbers of an image lie. Columns of the input are told apart by their remainder by the
-// stride (their phase): then what one place of the kernel meets lies side by side. A padded column
-// is index * stride + phase.
-struct Layout {
-  const Shape& s;
-  int64_t height, width;    // of the output
-  int64_t pitch;            // its width in whole vectors
-  int64_t rows;             // its height in whole strips of either gradient
-  int64_t in_rows;          // padded rows of the input that those reach
-  int64_t group_rows;       // rows of a strip of the weights' gradient
-  int64_t vectors;          // of a row of one phase of the input
-  int64_t vector_rows;      // rows of a strip of the input's gradient
-  int64_t plane_bytes;      // of a row of one phase and channel of the signs
-  int64_t table_row, entry; // floats of a row in a table of filters, and of an entry
-
-  explicit Layout(const Shape& shape) : s(shape) {
-    height = s.out(s.height);
-    width = s.out(s.width);
-    pitch = round_up(width, 8);
-    group_rows = std::max<int64_t>(1, kGroups / (pitch / 4));
-    vectors = ((s.width + s.stride - 1) / s.stride + 7) / 8;
-    if (vectors > 2) vectors = round_up(vectors, kVectors);
-    vector_rows = std::max<int64_t>(1, kVectors / vectors);
-    rows = round_up(round_up(height, group_rows), vector_rows);
-    in_rows = std::max(s.stride * (rows - 1) + s.dilation * (s.kernel - 1) + 1,
-                       s.height + s.padding);
-    plane_bytes = std::max(round_up(pitch, 32), round_up(vectors * 8 + first(0), 32)) / 8 +
-                  8 + round_up(shift(s.kernel - 1), 32) / 8;
-    table_row = vectors * 8 + kPad;
-    entry = kPad + vector_rows * table_row;
-  }
-  int64_t phase(int64_t kx) const { return kx * s.dilation % s.stride; }
-  int64_t shift(int64_t kx) const { return kx * s.dilation / s.stride; }
-  // The index of the first column of a phase that is not padding.
-  int64_t first(int64_t phase) const {
-    return std::max<int64_t>(0, s.padding - phase + s.stride - 1) / s.stride;
-  }
-  int64_t column(int64_t phase, int64_t i) const {
-    return (first(phase) + i) * s.stride + phase - s.padding;
-  }
-  int64_t reach() const {  // how far before or behind a row of the output a column looks
-    int64_t most = 0;
-    for (int64_t kx = 0; kx < s.kernel; ++kx)
-      most = std::max(most, std::abs(first(phase(kx)) - shift(kx)));
-    return most;
-  }
-  int64_t out_row() const { return s.stride * vectors * 8; }
-  int64_t table_floats() const {
-    return std::max(kGroups * kTable, 4 * kEntries * entry);
-  }
-};
 
 struct Work {
   const Backward& b;

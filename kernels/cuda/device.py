@@ -103,13 +103,12 @@ class Gpu:
             yield
 
     def load(self, kernels: Iterable[Kernel]) -> None:
-        for kernel in kernels:
-            if kernel.name not in self._functions:
-                text, architecture = prelude() + kernel.text, f"sm_{self.capability}"
-                file = nvrtc.cached(self._compiler, text, architecture)
-                with self._here():
-                    module = self._cupy.RawModule(path=str(file))
-                    self._functions[kernel.name] = module.get_function(kernel.name)
+        new = {kernel.name: prelude() + kernel.text for kernel in kernels}
+        new = {name: text for name, text in new.items() if name not in self._functions}
+        files = nvrtc.every(self._compiler, [*new.values()], f"sm_{self.capability}")
+        with self._here():
+            for name, file in zip(new, files, strict=True):
+                self._functions[name] = self._cupy.RawModule(path=str(file)).get_function(name)
 
     def room(self, size: int) -> Room:
         with self._here():

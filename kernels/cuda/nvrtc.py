@@ -12,11 +12,14 @@ import functools
 import hashlib
 import os
 import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
 from kernels import files
+from kernels.machine import usable_cores
 
 # Every step is rounded, as on a CPU: no fused multiply-adds but those that a kernel writes, and no
 # flushing, which is the default.
@@ -90,6 +93,14 @@ def cached(nvrtc: ctypes.CDLL, text: str, architecture: str, folder: Path | None
     if not file.exists():
         files.replace_bytes(file, compiled(nvrtc, text, architecture).code)
     return file
+
+
+def every(
+    nvrtc: ctypes.CDLL, texts: Sequence[str], architecture: str, folder: Path | None = None
+) -> list[Path]:
+    """The same for several, side by side: a bench has some 800 kernels."""
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        return list(pool.map(lambda text: cached(nvrtc, text, architecture, folder), texts))
 
 
 @functools.cache

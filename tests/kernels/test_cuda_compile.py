@@ -212,6 +212,17 @@ def test_machine_code_is_kept(tmp_path: Path) -> None:
     assert nvrtc.cached(library(), text, "sm_80", tmp_path) != file
 
 
+def test_several_are_compiled_side_by_side(tmp_path: Path) -> None:
+    kernels = [one.kernel for _, one in launches().values()][:4]
+    texts = [prelude() + kernel.text for kernel in kernels]
+    found = nvrtc.every(library(), texts, "sm_90", tmp_path)
+    assert found == [nvrtc.cached(library(), text, "sm_90", tmp_path) for text in texts]
+    assert len({*found}) == len({*texts})
+    with pytest.raises(ValueError, match="no_such_thing"):
+        nvrtc.every(library(), [*texts, "__global__ void k() { no_such_thing(); }"], "sm_90")
+    assert nvrtc.every(library(), [], "sm_90") == []
+
+
 def test_what_is_no_kernel_is_refused_in_the_compilers_words() -> None:
     with pytest.raises(ValueError, match=r"refuses a kernel for sm_90: .*no_such_thing"):
         nvrtc.compiled(library(), "__global__ void k() { no_such_thing(); }", "sm_90")

@@ -71,7 +71,7 @@ def test_a_device_is_held_against_the_cpu(
     monkeypatch.setattr(commands, "program", partial(commands.program, measured=False))
     assert main([str(home / "model.bnn"), "--data", "digits", "--device", "cuda"]) == 0
     said = capsys.readouterr().out
-    assert "decisions otherwise than this CPU's on 0 of 355" in said
+    assert "other decisions on 0 of 355 images" in said
     assert "a CPU that plays a GPU" in said
     right = module._by_gpu
     monkeypatch.setattr(module, "_by_gpu", lambda *given: ((right(*given)[0] + 1) % 10, TOOK))

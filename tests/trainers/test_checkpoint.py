@@ -88,7 +88,7 @@ def test_objects_of_code_are_not_loaded(tmp_path: Path) -> None:
 WRITER = """
 import sys, torch
 from pathlib import Path
-from trainers import checkpoint
+from trainers.learning import checkpoint
 for step in range(1_000_000):
     checkpoint.save(Path(sys.argv[1]), {"step": step, "all": torch.full((3_000_000,), step)})
     print(step, flush=True)
