@@ -32,8 +32,9 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
 def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
     from nas.phases.learning import split_of
     from nas.phases.sound import sound
-    from nas.phases.work import Work, facts, space_for, training
+    from nas.phases.work import Work, facts, training
     from nas.runs.run import opened, unmade
+    from trainers.asked import space_for
     from trainers.learning.stop import asked_to_stop
 
     seed = split_of(asked)

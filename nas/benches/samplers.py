@@ -98,7 +98,8 @@ class _Scores:
 
 def _space_of(run: Run) -> Space:
     from nas.phases.learning import split_of
-    from nas.phases.work import space_for, training
+    from nas.phases.work import training
+    from trainers.asked import space_for
 
     asked = run.asked
     job = training(asked, split_of(asked)).job()

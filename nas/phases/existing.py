@@ -9,11 +9,12 @@ from typing import Any
 
 from nas.console.screen import Screen
 from nas.phases.learning import split_of
-from nas.phases.work import Work, space_for, training
+from nas.phases.work import Work, training
 from nas.runs.run import Run
 from nas.runs.settings import Settings
 from reports.run import read
 from reports.written import report
+from trainers.asked import space_for
 
 
 def asked_of(home: Path, **other: Any) -> Settings:

@@ -68,8 +68,8 @@ def sampling(work: Work) -> Sampling:
 def _trained(work: Work) -> None:
     net, drawn = new_supernet(work.space, work.job, sampling(work))
     steps = train_supernet(net, drawn, work.job)
-    last = watched(work, steps)
-    kept(work, net, drawn, last)
+    last = _watched(work, steps)
+    _kept(work, net, drawn, last)
 
 
 def _trained_together(work: Work, home: Path) -> None:
@@ -95,8 +95,8 @@ def _trained_together(work: Work, home: Path) -> None:
     work.check()
     # Nothing is left to learn: the checkpoint of the last step gives the weights.
     net, drawn = new_supernet(work.space, work.job, sampling(work))
-    watched(work, train_supernet(net, drawn, work.job))
-    kept(work, net, drawn, None)
+    _watched(work, train_supernet(net, drawn, work.job))
+    _kept(work, net, drawn, None)
 
 
 def _learns(config: dict[str, Any]) -> None:
@@ -113,23 +113,21 @@ def _note(home: Path | None, at: Progress) -> None:
         put(home / "last.json", {"steps": at.steps, "seconds": at.spent, "loss": at.loss})
 
 
-def watched(work: Work, steps: Iterator[Progress]) -> Progress | None:
+def _watched(work: Work, steps: Iterator[Progress]) -> Progress | None:
     """Shows it, and stops it between two steps: closing writes a checkpoint. None: all was done."""
     last = None
     with work.screen.bar("supernet") as bar:
         for last in steps:
-            bar.at(last.step, last.steps, f"step {last.step:,} of {last.steps:,}, {said(last)}")
+            bar.at(
+                last.step, last.steps, f"step {last.step:,} of {last.steps:,}, loss {last.loss:.3f}"
+            )
             if work.stopped():
                 steps.close()  # type: ignore[attr-defined]
                 work.check()
     return last
 
 
-def said(at: Progress) -> str:
-    return f"loss {at.loss:.3f}"
-
-
-def kept(work: Work, net: Any, drawn: Any, last: Progress | None) -> None:
+def _kept(work: Work, net: Any, drawn: Any, last: Progress | None) -> None:
     """A training that ended just before it could be written down has no last step any more."""
     home = home_of(work)
     before = home / "last.json"

@@ -17,7 +17,7 @@ from search_spaces.plan import Plan
 from search_spaces.planner import plan
 from search_spaces.space import Space
 from search_spaces.uniform import known_archs
-from trainers.asked import Asked, space_for
+from trainers.asked import Asked
 
 if TYPE_CHECKING:
     from trainers.job import Job
@@ -110,6 +110,3 @@ def facts(job: Job, space: Space) -> dict[str, Any]:
 
 def axes_of(space: Space) -> list[dict[str, Any]]:
     return [{"name": axis.name, "choices": [*axis.plain]} for axis in space.axes]
-
-
-__all__ = ["Stopped", "Work", "axes_of", "facts", "space_for", "training"]

@@ -1,12 +1,9 @@
-"""From a trained network to what is handed over: weights, the packed file, and what it is worth.
-
-What was searched, retrained and packed are three accuracies; predicted and measured two times.
-"""
+"""What lies in the folder of a training that ended, and how its lines are written."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kernels.engine import Engine
 from kernels.timing import Timing
@@ -14,10 +11,7 @@ from nas.times.whole import timed
 from trainers.job import Job
 from trainers.learning.recipes import describe
 
-if TYPE_CHECKING:
-    pass
-
-RESULT, PACKED, WEIGHTS = "result.json", "model.bnn", "model.safetensors"
+RESULT, PACKED = "result.json", "model.bnn"
 
 
 def measured(engine: Engine) -> Timing:

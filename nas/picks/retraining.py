@@ -84,7 +84,10 @@ def _learns(config: dict[str, Any]) -> None:
 
 
 def made(of: Retraining, net: Network, job: Job, losses: Losses) -> None:
-    """Leaves all files of a pick, result.json the last of them. Here the test split is opened."""
+    """Leaves all files of a pick, result.json the last of them. Here the test split is opened.
+
+    What was searched, retrained and packed are three accuracies; predicted and measured two times.
+    """
     home, arch = of.home, parse(of.arch)
     test = part_to_test(job.data.name, of.training.data_dir, job.data.classes, str(home))
     labels = test.images.labels

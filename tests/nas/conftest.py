@@ -15,7 +15,7 @@ from kernels.profile import Asked as Measured
 from kernels.profile import Entry, Profile
 from kernels.timing import Timing
 from nas.console.screen import Screen
-from nas.phases.work import Work, space_for, training
+from nas.phases.work import Work, training
 from nas.runs.run import Run
 from nas.runs.settings import settings
 from nas.study.trial import Asked, Scored, Trial
@@ -23,6 +23,7 @@ from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
 from search_spaces.group import layers
 from search_spaces.space import Axis, Space
+from trainers.asked import space_for
 
 DIGITS = find_backbone("digits")
 
