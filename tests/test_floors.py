@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import shutil
+import subprocess
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -55,6 +57,16 @@ def test_the_check_sees_an_import_that_goes_up(tmp_path: Path) -> None:
 
 def test_every_floor_is_there() -> None:
     assert {file.relative_to(ROOT).parts[0] for file in FILES} == set(FLOORS)
+
+
+def test_no_file_is_ignored() -> None:
+    """What git ignores is not in the wheel either: a folder `runs/` of ours is none of a search."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        pytest.skip("not a checkout of git")
+    files = [f"{floor}/**/*.py" for floor in FLOORS]
+    command = ["git", "ls-files", "--others", "--ignored", "--exclude-standard", *files]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not said.stdout
 
 
 def test_torch_is_imported_by_functions_only() -> None:

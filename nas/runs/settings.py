@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nas.console.units import BYTES, TIMES, amount
 from nas.study.objectives import OBJECTIVES, column, find_objective
 from nas.study.samplers import SAMPLERS
-from nas.console.units import BYTES, TIMES, amount
 from search_spaces.names import unknown
 
 PHASES = ("plan", "profile", "supernet", "explore", "measure", "report")
