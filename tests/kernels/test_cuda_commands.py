@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -67,6 +70,18 @@ def test_every_command_says_it_in_one_line(tmp_path: Path) -> None:
         assert line.startswith("kernels: error: --device cuda cannot be used here; missing: ")
         assert not said.stdout
     assert not out.exists()
+
+
+@pytest.mark.usefixtures("without")
+def test_what_asks_a_gpu_for_all_of_it_ends_with_that_line_too(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / ".ci" / "gpu"
+    environment = {**os.environ, "PYTHON": sys.executable}
+    said = subprocess.run(
+        [script, tmp_path / "out"], env=environment, capture_output=True, text=True
+    )
+    assert said.returncode == 2
+    (line,) = said.stderr.splitlines()
+    assert line.startswith("kernels: error: --device cuda cannot be used here; missing: ")
 
 
 def test_what_is_of_the_cpu_alone_is_not_taken_in_silence(tmp_path: Path) -> None:
