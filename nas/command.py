@@ -25,10 +25,10 @@ EPILOG = """Examples. Minutes on scikit-learn's digits, which come along:
 
 Clothes, at most 0.05 ms an image, and small too:
 
-  python -m nas.search --data fashion-mnist --data-dir data --max-latency 50us \\
-      --objectives error,latency,size --run runs/clothes
+  python -m nas.search --data fashion-mnist --data-dir data \\
+      --max-latency 50us --objectives error,latency,size --run runs/clothes
 
-For another machine, whose ops were measured there with `python -m kernels profile`:
+For another machine, where `python -m kernels profile` measured its ops:
 
   python -m nas.search --data cifar10 --data-dir data --profile pi4.json"""
 

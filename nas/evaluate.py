@@ -33,7 +33,8 @@ and which classes it takes for which. Torch is not needed."""
 
 EXAMPLES = """Example:
 
-  python -m nas.evaluate runs/groupnet-digits/picks/15569d5ea338/model.bnn --data digits"""
+  python -m nas.evaluate runs/groupnet-digits/picks/15569d5ea338/model.bnn \\
+      --data digits"""
 
 MOST = 20  # classes of a whole table; of more, the pairs that are confused most often
 PAIRS = 10

@@ -29,7 +29,8 @@ training that ended is kept: the same command goes on, one with more architectur
 
 EXAMPLES = """Example:
 
-  python -m nas.fidelity runs/groupnet-fashion-mnist --archs 20 --recipe fast --epochs 5"""
+  python -m nas.fidelity runs/groupnet-fashion-mnist --archs 20 \\
+      --recipe fast --epochs 5"""
 
 
 def fidelity(*, quiet: bool = True, **options: Any) -> dict[str, Any]:

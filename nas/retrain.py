@@ -22,7 +22,8 @@ The same command goes on wherever it was stopped or killed."""
 
 EXAMPLES = """Examples. The knee of a run, and what it is compared with, by one recipe:
 
-  python -m nas.retrain runs/groupnet-digits --pick knee --pick groupnet-k3 --pick real
+  python -m nas.retrain runs/groupnet-digits \\
+      --pick knee --pick groupnet-k3 --pick real
 
 The most accurate one that is fast enough, for longer:
 
@@ -30,8 +31,8 @@ The most accurate one that is fast enough, for longer:
 
 An architecture without a run:
 
-  python -m nas.retrain --arch "resnet20 | 4x2 mean | 5x3 gate" --data cifar10 --data-dir data \\
-      --recipe standard --out mine"""
+  python -m nas.retrain --arch "resnet20 | 4x2 mean | 5x3 gate" \\
+      --data cifar10 --data-dir data --recipe standard --out mine"""
 
 
 def retrain(*, quiet: bool = True, **options: Any) -> list[Path]:

@@ -52,7 +52,7 @@ def called(
 ) -> int:
     """The exit status of a function whose signature typer reads."""
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-    app.command(help=says, epilog=examples)(command)
+    app.command(help=_unwrapped(says), epilog=examples)(command)
     try:
         args = None if argv is None else [*argv]
         status = int(app(args=args, prog_name=f"python -m {name}", standalone_mode=False) or 0)
@@ -65,6 +65,11 @@ def called(
     if status == INTERRUPTED:
         print(f"{name}: stopped; {stopped}", file=sys.stderr)
     return status
+
+
+def _unwrapped(text: str) -> str:
+    """Paragraphs without the ends of their lines, which would show on narrower screens."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 def _said(name: str, error: Exception) -> int:
