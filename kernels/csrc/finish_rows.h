@@ -1,11 +1,13 @@
 // The same steps as finish_steps.h for the few pixels of a tile: all filters of some pixels at
-// once, their constants from the first cache each time. For instruction sets with many lanes, where
-// that is no more than the products leave time for. Included after finish.h, with
+// once, their constants from the first cache each time, but for the ending that networks have most.
+// For instruction sets whose vectors are a line. Included after finish.h, with
 //
 //   F dots_of(I counts, F products)    dot products, as floats
 
-// All kLines * kLine filters are there.
-template <int kLines, bool kInner, bool kEach, bool kOne, bool kOuter, bool kSum>
+// All kLines * kLine filters are there. kPlain: floats are asked for, and one sign. To know that
+// leaves registers for all pointers of a loop; else gcc keeps some in vector registers, and moves
+// them on the ports that the vectors' arithmetic wants.
+template <int kLines, bool kPlain, bool kInner, bool kEach, bool kOne, bool kOuter, bool kSum>
 struct Rows {
   static constexpr int kWidth = kLines * kLine;
 
@@ -73,7 +75,11 @@ struct Rows {
       put(y, sum + p * kWidth, kWidth);
       return;
     }
-    if (floats) put(y, floats + p * floats_stride, floats_stride);
+    if (kPlain || floats) put(y, floats + p * floats_stride, floats_stride);
+    if (kPlain) {
+      put_signs(y, thresholds, bits + p * bits_stride);
+      return;
+    }
     for (int s = 0; s < signs; ++s)
       put_signs(y, thresholds + s * thresholds_stride, bits + s * sign_stride + p * bits_stride);
   }
@@ -104,11 +110,61 @@ struct Rows {
 template <int kLines, bool... kSteps>
 void finish_rows(const Finish& f, const Counted& counted, int p, int end) {
   constexpr int P = 4 / kLines;
-  const Rows<kLines, kSteps...> rows(f);
+  const Rows<kLines, false, kSteps...> rows(f);
   const Count* counts = counted.first;
   const int32_t* row = counted.rows;
   for (; p + P <= end; p += P, row += P) rows.template finish<P>(counts, row, p);
   for (; P > 1 && p < end; ++p, ++row) rows.template finish<1>(counts, row, p);
+}
+
+static_assert(kLanes == kLine);
+
+// The ending that networks have most, floats and one sign of one pair: its constants stay in
+// registers while several pixels pass.
+template <int kLines, bool kInner, bool kOne>
+void finish_usual(const Finish& f, const Counted& counted, int p, int end) {
+  F scale[kLines], shift[kLines], slope[kLines], threshold[kLines];
+  UNROLLED
+  for (int i = 0; i < kLines; ++i) {
+    scale[i] = load<F>(f.scale + i * kLine);
+    shift[i] = load<F>(f.shift + i * kLine);
+    if (kInner) slope[i] = load<F>(f.slope + i * kLine);
+    threshold[i] = load<F>(f.thresholds + i * kLine);
+  }
+  const F products = F{} + static_cast<float>(f.products);
+  const int64_t begin = p, one_stride = f.one_stride, to_stride = f.floats_stride;
+  const int64_t out_stride = f.bits_stride;
+  const float* one = kOne ? f.one + begin * one_stride : nullptr;
+  float* to = f.floats + begin * to_stride;
+  uint8_t* out = f.bits + begin * out_stride;
+  const Count* const first = counted.first;
+  const int32_t *row = counted.rows, *const row_end = row + (end - p);
+  for (; row < row_end; ++row) {
+    const Count* counts = first + *row * int64_t{kLines * kLine};
+    F y[kLines];
+    UNROLLED
+    for (int i = 0; i < kLines; ++i) {
+      y[i] = dots_of(load<I>(counts + i * kLine), products);
+      if (kInner) y[i] = bend(y[i], slope[i]);
+      y[i] = y[i] * scale[i];
+      y[i] = y[i] + shift[i];
+      if (kOne) y[i] = y[i] + load<F>(one + i * kLine);
+    }
+    UNROLLED
+    for (int i = 0; i < kLines; ++i) save(to + i * kLine, y[i]);
+    UNROLLED
+    for (int i = 0; i < kLines; ++i)
+      put_line<kLine>(less(y[i], threshold[i]), kLine, out + i * kLine / 8);
+    if (kOne) one += one_stride;
+    to += to_stride;
+    out += out_stride;
+  }
+}
+
+template <int kLines>
+End usual_end(const Finish& f) {
+  if (f.slope) return f.one ? finish_usual<kLines, true, true> : finish_usual<kLines, true, false>;
+  return f.one ? finish_usual<kLines, false, true> : finish_usual<kLines, false, false>;
 }
 
 template <int kLines, bool... kKnown>
@@ -126,5 +182,7 @@ End rows_end(const Finish& f) {
 // What finishes a tile.
 End tile_end(const Finish& f) {
   if (f.dots || f.limits || f.channels != f.width) return end_of(f);
+  if (f.floats && f.signs == 1 && !f.each && !f.before && !f.sum)
+    return f.width == 64 ? usual_end<4>(f) : f.width == 32 ? usual_end<2>(f) : usual_end<1>(f);
   return f.width == 64 ? rows_end<4>(f) : f.width == 32 ? rows_end<2>(f) : rows_end<1>(f);
 }

@@ -73,31 +73,37 @@ void sign_tiles(const Panel& panel, const Finish& f, int unit) {
 }
 
 // Floats straight from counts in registers.
-template <class Tile, int P, int G, bool... kSteps>
+template <class Tile, int P, int G, bool kPlain, bool... kSteps>
 void float_tiles(const Panel& panel, const Finish& f, int unit) {
   const Tile tile(panel);
-  const Rows<G * kLanes / kLine, kSteps...> rows(f);
+  const Rows<G * kLanes / kLine, kPlain, kSteps...> rows(f);
   for (const int count = panel.count; unit + P <= count; unit += P)
     tile.template run<P, G>(unit, [&](const I (&counts)[P][G]) { rows.finish(counts, unit); });
   if constexpr (P > 1) {
-    if (unit < panel.count) float_tiles<Tile, P / 2, G, kSteps...>(panel, f, unit);
+    if (unit < panel.count) float_tiles<Tile, P / 2, G, kPlain, kSteps...>(panel, f, unit);
   }
+}
+
+template <class Tile, int P, int G, bool kInner>
+void one_tiles(const Panel& panel, const Finish& f) {
+  f.floats && f.signs == 1
+      ? float_tiles<Tile, P, G, true, kInner, false, true, false, false>(panel, f, 0)
+      : float_tiles<Tile, P, G, false, kInner, false, true, false, false>(panel, f, 0);
 }
 
 // The endings that networks have most: with one base, and with branches that are summed. For more of
 // them the code would be large; they are finished from memory, and so is one vector a pixel, since it
-// is faster to take 16 of those at once.
+// is faster to take 64 of those at once.
 template <class Tile, int G>
 bool usual_tiles(const Panel& panel, const Finish& f) {
   if (G == 1 || f.channels != f.width || f.before) return false;
   constexpr int P = Tile::kPixels(G);
   if (f.one && !f.sum && !f.each) {
-    f.slope ? float_tiles<Tile, P, G, true, false, true, false, false>(panel, f, 0)
-            : float_tiles<Tile, P, G, false, false, true, false, false>(panel, f, 0);
+    f.slope ? one_tiles<Tile, P, G, true>(panel, f) : one_tiles<Tile, P, G, false>(panel, f);
     return true;
   }
   if (f.sum && f.slope && f.each && !f.one) {
-    float_tiles<Tile, P, G, true, true, false, false, true>(panel, f, 0);
+    float_tiles<Tile, P, G, false, true, true, false, false, true>(panel, f, 0);
     return true;
   }
   return false;
@@ -105,7 +111,7 @@ bool usual_tiles(const Panel& panel, const Finish& f) {
 
 template <class Tile, int G>
 void any_tiles(const Panel& panel, const Finish& f) {
-  constexpr int P = Tile::kPixels(G), kSome = P * G >= 16 ? P : 16 / G;
+  constexpr int P = Tile::kPixels(G), kSome = P * G >= 64 ? P : 64 / G;
   alignas(64) int32_t room[kSome * G * kLanes];
   const End end = tile_end(f);
   for (int unit = 0; unit < panel.count; unit += kSome) {

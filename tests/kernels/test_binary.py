@@ -68,7 +68,12 @@ AFTER = {
     "signs, slopes of both signs": Epilogue(signs=1, inner=Curve.PRELU),
     "signs, outer": Epilogue(signs=2, outer=Curve.RELU),
     "floats": Epilogue(floats=True),
+    "floats and signs": Epilogue(floats=True, signs=1),
+    "floats and signs, slopes": Epilogue(floats=True, signs=1, inner=Curve.PRELU),
     "floats and signs, residual": Epilogue(floats=True, signs=1, residual=Residual.ONE),
+    "floats and signs, relu, residual": Epilogue(
+        floats=True, signs=1, inner=Curve.RELU, residual=Residual.ONE
+    ),
     "two signs, residual each": Epilogue(signs=2, residual=Residual.EACH, inner=Curve.RELU),
     "rprelu": Epilogue(floats=True, signs=1, outer=Curve.PRELU),
     "shifts alone": Epilogue(floats=True, outer=Curve.NONE),
