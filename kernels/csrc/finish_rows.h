@@ -119,18 +119,12 @@ void finish_rows(const Finish& f, const Counted& counted, int p, int end) {
 
 static_assert(kLanes == kLine);
 
-// The ending that networks have most, floats and one sign of one pair: its constants stay in
-// registers while several pixels pass.
-template <int kLines, bool kInner, bool kOne>
+// The ending that networks have most, floats and one sign of one pair: the constants of all lines
+// stay in registers while several pixels pass.
+template <bool kInner, bool kOne, int... v>
 void finish_usual(const Finish& f, const Counted& counted, int p, int end) {
-  F scale[kLines], shift[kLines], slope[kLines], threshold[kLines];
-  UNROLLED
-  for (int i = 0; i < kLines; ++i) {
-    scale[i] = load<F>(f.scale + i * kLine);
-    shift[i] = load<F>(f.shift + i * kLine);
-    if (kInner) slope[i] = load<F>(f.slope + i * kLine);
-    threshold[i] = load<F>(f.thresholds + i * kLine);
-  }
+  constexpr int kLines = sizeof...(v);
+  const Steps<kInner, false> steps[kLines] = {{f, v}...};
   const F products = F{} + static_cast<float>(f.products);
   const int64_t begin = p, one_stride = f.one_stride, to_stride = f.floats_stride;
   const int64_t out_stride = f.bits_stride;
@@ -144,27 +138,24 @@ void finish_usual(const Finish& f, const Counted& counted, int p, int end) {
     F y[kLines];
     UNROLLED
     for (int i = 0; i < kLines; ++i) {
-      y[i] = dots_of(load<I>(counts + i * kLine), products);
-      if (kInner) y[i] = bend(y[i], slope[i]);
-      y[i] = y[i] * scale[i];
-      y[i] = y[i] + shift[i];
+      y[i] = steps[i].one_pair(dots_of(load<I>(counts + i * kLine), products), 0);
       if (kOne) y[i] = y[i] + load<F>(one + i * kLine);
     }
     UNROLLED
     for (int i = 0; i < kLines; ++i) save(to + i * kLine, y[i]);
     UNROLLED
     for (int i = 0; i < kLines; ++i)
-      put_line<kLine>(less(y[i], threshold[i]), kLine, out + i * kLine / 8);
+      put_line<kLine>(less(y[i], steps[i].threshold[0]), kLine, out + i * kLine / 8);
     if (kOne) one += one_stride;
     to += to_stride;
     out += out_stride;
   }
 }
 
-template <int kLines>
+template <int... v>
 End usual_end(const Finish& f) {
-  if (f.slope) return f.one ? finish_usual<kLines, true, true> : finish_usual<kLines, true, false>;
-  return f.one ? finish_usual<kLines, false, true> : finish_usual<kLines, false, false>;
+  if (f.slope) return f.one ? finish_usual<true, true, v...> : finish_usual<true, false, v...>;
+  return f.one ? finish_usual<false, true, v...> : finish_usual<false, false, v...>;
 }
 
 template <int kLines, bool... kKnown>
@@ -183,6 +174,8 @@ End rows_end(const Finish& f) {
 End tile_end(const Finish& f) {
   if (f.dots || f.limits || f.channels != f.width) return end_of(f);
   if (f.floats && f.signs == 1 && !f.each && !f.before && !f.sum)
-    return f.width == 64 ? usual_end<4>(f) : f.width == 32 ? usual_end<2>(f) : usual_end<1>(f);
+    return f.width == 64   ? usual_end<0, 16, 32, 48>(f)
+           : f.width == 32 ? usual_end<0, 16>(f)
+                           : usual_end<0>(f);
   return f.width == 64 ? rows_end<4>(f) : f.width == 32 ? rows_end<2>(f) : rows_end<1>(f);
 }
