@@ -12,7 +12,7 @@
 #if !defined(BNN_EMULATE)
 #include <immintrin.h>
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx512vpopcntdq")
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,avx512vbmi,avx512vnni,avx512bitalg,avx512vpopcntdq")
 #endif
 
 namespace bnn {
@@ -31,6 +31,7 @@ inline I count(Word x) {
   for (int i = 0; i < kLanes; ++i) counts[i] = __builtin_popcount(x[i]);
   return counts;
 }
+inline I count_halves(Word x) { return count(x & 65535) + (count(x >> 16) << 16); }
 inline Word carry(Word before, Word middle, Word now) {
   return (middle & ~now) | (~middle & before);
 }
@@ -72,6 +73,10 @@ inline uint32_t less(F a, F b) {
 }
 inline I count(Word x) {
   return reinterpret_cast<I>(_mm512_popcnt_epi32(reinterpret_cast<__m512i>(x)));
+}
+// Of the lower and the upper half of each lane.
+inline I count_halves(Word x) {
+  return reinterpret_cast<I>(_mm512_popcnt_epi16(reinterpret_cast<__m512i>(x)));
 }
 // before ^ (middle & (before ^ ~now)): middle chooses between ~now and before.
 inline Word carry(Word before, Word middle, Word now) {
@@ -118,7 +123,8 @@ inline Word permuted(Word words, Word index) {
 bool runs_here() {
   return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
          __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vpopcntdq");
+         __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vnni") &&
+         __builtin_cpu_supports("avx512bitalg") && __builtin_cpu_supports("avx512vpopcntdq");
 }
 #endif
 
@@ -142,9 +148,13 @@ inline F load_dots(const Count* row, int v, int products) {
 #include "finish.h"
 #include "finish_rows.h"
 
-constexpr int32_t kInOrder[] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31,32,33,34,35,36,37,38,39,40,41,42,43,44,45,46,47,48,49,50,51,52,53,54,55,56,57,58,59,60,61,62,63};
+constexpr int32_t kInOrder[] = {
+    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21,
+    22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43,
+    44, 45, 46, 47, 48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 60, 61, 62, 63};
 
 #include "counting.h"
+#include "neighbours.h"
 #include "weave.h"
 
 #if defined(BNN_EMULATE)
@@ -171,7 +181,7 @@ double limit(int64_t rounds) {
 
 const Product kProducts[] = {
     {.name = "words-rows", .about = "read from the padded image", .form = Form::rows,
-     .most = kMost, .align = 4, .store = words_store, .lay_out = words_lay_out,
+     .most = kMost, .align = 4, .lay_out = words_lay_out,
      .laid_out = words_laid_out, .panel = panel_of<Plain>, .whole = words_whole},
     {.name = "words-bands", .about = "read from bands, where fields are in one stretch",
      .form = Form::bands, .most = kMost, .align = 4, .weave = weave<false>,
@@ -181,6 +191,10 @@ const Product kProducts[] = {
      .form = Form::bands, .most = Prefix<0>::kMost, .align = 4, .column = 4, .pixels = 60,
      .weave = weave<true>, .lay_out = prefix_lay_out, .laid_out = words_laid_out,
      .panel = panel_of<Prefix<0>>, .whole = prefix_whole},
+    {.name = "pairs-rows", .about = "two neighbours of 16 channels to a word, from the padded image",
+     .form = Form::rows, .most = 32767, .unit = 2, .pixel_bytes = 2, .pixels = 128,
+     .lay_out = pairs_lay_out, .laid_out = pairs_laid_out, .panel = pairs_panel,
+     .whole = pairs_whole},
 };
 
 constexpr int kTileSize = 12, kTilePieces = 2;
@@ -199,7 +213,7 @@ const Isa kAvx512 = {
     "AVX-512 with VPOPCNTDQ",
     avx512::runs_here,
     avx512::kProducts,
-    3,
+    4,
     avx512::finish,
     avx512::pack,
     avx512::limit,

@@ -24,10 +24,6 @@ inline Word word_at(const uint8_t* from) {
   return Word{} + word;
 }
 
-void words_store(const uint8_t* first, const uint8_t*, int64_t bytes, uint8_t* out) {
-  __builtin_memcpy(out, first, bytes);
-}
-
 int64_t words_laid_out(int64_t bytes, int width) { return bytes * width; }
 
 // [word][width], so that one vector brings the same 32 inputs of kLanes filters.

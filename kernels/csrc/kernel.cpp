@@ -49,6 +49,10 @@ void Shape::check() const {
 }
 
 std::string misfit(const Shape& s, const Product& product) {
+  if (product.pixel_bytes && (s.pixel_bytes() != product.pixel_bytes || s.stride != 1))
+    return "wants stride 1 and channels that fill " + std::to_string(product.pixel_bytes) +
+           " bytes, not stride " + std::to_string(s.stride) + " and " +
+           std::to_string(s.channels) + " channels";
   if (s.products() > product.most)
     return "counts at most " + std::to_string(product.most) + " products, not " +
            std::to_string(s.products());

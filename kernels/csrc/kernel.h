@@ -94,6 +94,8 @@ class Kernel final : public Runner {
 
   Slice slice(int64_t index, int64_t pixels) const;
   int64_t slices(int64_t pixels) const;
+  void store_padded(const uint8_t* image, uint8_t* to) const;
+  void store_rows(const uint8_t* image, uint8_t* to) const;
   void store_planes(const uint8_t* image, uint8_t* to) const;
   void plan_bands();
   void plan_strip();

@@ -64,10 +64,10 @@ bool runs_here() { return true; }
 
 const Product kProducts[] = {
     {.name = "words-rows", .about = "read from the padded image", .form = Form::rows,
-     .most = kMost, .align = 4, .store = words_store, .lay_out = words_lay_out,
+     .most = kMost, .align = 4, .lay_out = words_lay_out,
      .laid_out = words_laid_out, .panel = words_panel},
     {.name = "words-patches", .about = "each field copied together first", .form = Form::patches,
-     .most = kMost, .align = 4, .store = words_store, .lay_out = words_lay_out,
+     .most = kMost, .align = 4, .lay_out = words_lay_out,
      .laid_out = words_laid_out, .panel = words_panel},
 };
 

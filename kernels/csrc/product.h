@@ -104,6 +104,7 @@ struct Product {
   Form form;
   int64_t most;    // products that a count can hold
   int unit = 1;    // output pixels that are stored, and counted, together: 1 or 2, or 16
+  int pixel_bytes = 0;  // pixels have so many, and the stride is 1; 0: as many as they like
   int grow = 1;    // stored bytes for one packed byte
   int align = 1;   // the weights of a run are padded to a whole number of this many packed bytes, and
                    // so is a patch; reading a run from the image, the product masks what is beyond
@@ -111,7 +112,7 @@ struct Product {
   int pixels = kPanelPixels;  // output pixels in a panel of the widest block, at most that many
 
   // Stores `bytes` packed bytes of one pixel, or of a unit of two, in the form that `panel` reads;
-  // null for planes and bands.
+  // null for planes and bands, and where that is the packed bytes themselves.
   void (*store)(const uint8_t* first, const uint8_t* second, int64_t bytes, uint8_t* out) = nullptr;
   // Stores a row of positions that are whole lines.
   void (*store_lines)(const uint8_t* row, int64_t pixels, const Lines& to, uint8_t* out) = nullptr;
@@ -125,6 +126,8 @@ struct Product {
   // What `panel` does, each tile finished while its counts are in the first cache; null: it has none.
   void (*whole)(const Panel&, const Finish&) = nullptr;
   const Mode* mode = nullptr;  // in which panels are counted
+
+  bool as_packed() const { return !store && (form == Form::rows || form == Form::patches); }
 };
 
 // What becomes of the counts of one panel, one pair of input and base. See kernels/epilogue.py.

@@ -13,6 +13,11 @@ namespace {
 
 // A stretch of a few bytes: not worth a call.
 inline void copy(uint8_t* to, const uint8_t* from, int64_t bytes) {
+  if (bytes > 256) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  for (; bytes >= 16; bytes -= 16, to += 16, from += 16) __builtin_memcpy(to, from, 16);
   for (; bytes >= 8; bytes -= 8, to += 8, from += 8) __builtin_memcpy(to, from, 8);
   for (; bytes > 0; --bytes) *to++ = *from++;
 }
@@ -103,38 +108,60 @@ void Kernel::store_planes(const uint8_t* image, uint8_t* to) const {
   }
 }
 
+// An image as it is packed, with its border.
+void Kernel::store_padded(const uint8_t* image, uint8_t* to) const {
+  const int64_t row = shape.width * shape.pixel_bytes();
+  const int64_t sides = 2 * shape.padding * shape.pixel_bytes();  // the end of a row, and the next
+  const int64_t above = shape.padding * row_stored_ + sides / 2;
+  std::memset(to, 0, above);
+  to += above;
+  for (int64_t y = 0; y < shape.height; ++y, image += row, to += row_stored_) {
+    copy(to, image, row);
+    for (int64_t i = 0; i < sides; ++i) to[row + i] = 0;
+  }
+  if (shape.padding) std::memset(to, 0, above - sides);
+}
+
+// An image in the form of the product, row by row, with its border.
+void Kernel::store_rows(const uint8_t* image, uint8_t* to) const {
+  const int64_t bytes = shape.pixel_bytes(), row = shape.width * bytes;
+  const int64_t wide = shape.width + 2 * shape.padding, raw = (wide + shape.stride) * bytes;
+  uint8_t* whole = room<1>(2 * raw);  // a row with its borders; its middle is written row by row
+  uint8_t* above = whole + raw;       // a row of border
+  std::memset(whole, 0, 2 * raw);
+  for (int64_t y = -shape.padding; y < shape.height + shape.padding; ++y, to += row_stored_) {
+    const bool border = y < 0 || y >= shape.height;
+    if (!border) std::memcpy(whole + shape.padding * bytes, image + y * row, row);
+    const uint8_t* padded = border ? above : whole;
+    if (lines_.count) {
+      product_.store_lines(padded, wide, lines_, to);
+    } else {
+      product_.store(padded, padded + shape.stride * bytes, row_stored_ / product_.grow, to);
+    }
+  }
+}
+
 // Image by image: the padded image is stored in the form of the product, then read where it lies.
 void Kernel::run_rows(int64_t batch, const Buffers& buffers, int threads) const {
-  const int64_t tall = shape.height + 2 * shape.padding, bytes = shape.pixel_bytes();
-  const int64_t row = shape.width * bytes, image = shape.height * row;
-  const int64_t raw = (shape.width + 2 * shape.padding + shape.stride) * bytes;
+  const int64_t tall = shape.height + 2 * shape.padding;
+  const int64_t image = shape.height * shape.width * shape.pixel_bytes();
   const bool as_it_is =  // and no run is read past its end, which may be the end of the input
-      shape.padding == 0 && product_.grow == 1 && run_bytes_ == padded_run_;
+      shape.padding == 0 && product_.as_packed() && product_.unit == 1 && run_bytes_ == padded_run_;
   const int64_t beyond =  // what is read past the end, or written there
       product_.align * product_.grow + product_.unit * shape.stride * pixel_stored_;
   const int64_t planes = std::max<int64_t>(lines_.count, 1);
   const int64_t stored_bytes = round_up(planes * tall * row_stored_ + beyond, 64);
   uint8_t* stored = as_it_is ? nullptr : room<0>(shape.inputs * stored_bytes);
-  uint8_t* whole = room<1>(2 * raw);  // a row with its borders; its middle is written row by row
-  uint8_t* above = whole + raw;       // a row of border
-  std::memset(whole, 0, 2 * raw);
   for (int64_t n = 0; n < batch; ++n) {
     for (int64_t input = 0; input < shape.inputs && !as_it_is; ++input) {
       const uint8_t* from = buffers.input + (input * batch + n) * image;
       uint8_t* to = stored + input * stored_bytes;
       if (product_.form == Form::planes) {
         store_planes(from, to);
-        continue;
-      }
-      for (int64_t y = -shape.padding; y < tall - shape.padding; ++y, to += row_stored_) {
-        const bool border = y < 0 || y >= shape.height;
-        if (!border) std::memcpy(whole + shape.padding * bytes, from + y * row, row);
-        const uint8_t* padded = border ? above : whole;
-        if (lines_.count) {
-          product_.store_lines(padded, shape.width + 2 * shape.padding, lines_, to);
-        } else {
-          product_.store(padded, padded + shape.stride * bytes, row_stored_ / product_.grow, to);
-        }
+      } else if (product_.as_packed()) {
+        store_padded(from, to);
+      } else {
+        store_rows(from, to);
       }
     }
     const Fields fields = as_it_is
@@ -171,7 +198,7 @@ void Kernel::run_patches(int64_t batch, const Buffers& buffers, int threads) con
   uint8_t* stored = room<2>(shape.inputs * input_bytes);
   const int64_t out_wide = shape.out(shape.width), out_pixels = shape.pixels();
   const int64_t columns = shape.dilation == 1 ? 1 : k, stretch = shape.dilation == 1 ? k * bytes : bytes;
-  const bool copied = unit == 1 && product_.grow == 1;  // stored just as it is packed
+  const bool copied = product_.as_packed();
   const int64_t spare = field_bytes_ - shape.field_bytes();
   for (int64_t first = 0; first < all; first += strip) {
     const int64_t pixels = std::min(strip, all - first), units = (pixels + unit - 1) / unit;

@@ -100,10 +100,6 @@ void words_panel(const Panel& panel) {
   }
 }
 
-void words_store(const uint8_t* first, const uint8_t*, int64_t bytes, uint8_t* out) {
-  __builtin_memcpy(out, first, bytes);
-}
-
 int64_t words_laid_out(int64_t bytes, int width) { return bytes * width; }
 
 void words_lay_out(const uint8_t* weights, int filters, int64_t bytes, int width, uint8_t* out) {
