@@ -142,18 +142,19 @@ SPACES: dict[str, Callable[[Backbone], Space]] = {
 }
 
 
-def find_space(name: str, backbone: str | None = None) -> Space:
+def find_space(name: str, backbone: str | None = None, usual: str = "resnet20") -> Space:
     """By its name, or by the place of one's own, `package.module:name`.
 
     One's own is a Space, which has its backbone, or a function that makes one for a backbone.
+    `usual`: the backbone where none is named, of spaces that do not bring their own.
     """
     if ":" not in name:
         if name not in SPACES:
             raise unknown("space", name, SPACES)
-        return SPACES[name](find_backbone(backbone or "resnet20"))
+        return SPACES[name](find_backbone(backbone or usual))
     found = load(name)
     if callable(found):
-        found = found(find_backbone(backbone or "resnet20"))
+        found = found(find_backbone(backbone or usual))
     elif isinstance(found, Space) and backbone not in (None, found.backbone.name):
         raise ValueError(f"{name} is a space of {found.backbone.name}; got backbone {backbone!r}")
     if not isinstance(found, Space):

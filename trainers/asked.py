@@ -53,7 +53,11 @@ class Asked:
         )
 
 
-def space_for(name: str, backbone: str | None, job: Job) -> Space:
-    """A space by name, on its backbone as the images and classes of the job want it."""
-    space = find_space(name, backbone or usual_backbone(job.data.name))
+def space_for(name: str, backbone: str | None, job: Job, usual: str | None = None) -> Space:
+    """A space by name, on its backbone as the images and classes of the job want it.
+
+    `usual`: the backbone where none is named, if not the usual one of the data; a space that brings
+    its own keeps that.
+    """
+    space = find_space(name, backbone, usual or usual_backbone(job.data.name))
     return replace(space, backbone=fitted(space.backbone, job.data))
