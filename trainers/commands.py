@@ -51,7 +51,7 @@ def _job(args: argparse.Namespace) -> Any:
 
 
 def train(args: argparse.Namespace) -> None:
-    from trainers.job import fresh, kept, teacher_of, train_one, usual_backbone
+    from trainers.job import fresh, is_kept, kept, spent, teacher_of, train_one, usual_backbone
     from trainers.learning.score import score
 
     usual = usual_backbone(args.data) if args.arch in KNOWN else None
@@ -63,15 +63,24 @@ def train(args: argparse.Namespace) -> None:
     found = score(net, job.task, job.data.selection, device=job.device)
     print(f"{arch.key}  selection {job.task.metric} {found.share:.2%} of {found.count:,} images")
     if args.out is not None:
-        if seconds:
-            kept(args.out, arch, net, job, {"selection": asdict(found), "seconds": seconds})
+        if seconds or not is_kept(args.out):
+            took = seconds or spent(args.out)
+            kept(args.out, arch, net, job, {"selection": asdict(found), "seconds": took})
         where = "" if args.data_dir is None else f" --data-dir {args.data_dir}"
         print(f"to judge it: python -m trainers evaluate {args.out}{where}")
 
 
 def supernet(args: argparse.Namespace) -> None:
     from trainers.asked import space_for
-    from trainers.job import candidate, kept_supernet, new_supernet, teacher_of, train_supernet
+    from trainers.job import (
+        candidate,
+        is_kept,
+        kept_supernet,
+        new_supernet,
+        spent,
+        teacher_of,
+        train_supernet,
+    )
     from trainers.learning.sandwich import Sampling
 
     job = _job(args)
@@ -84,8 +93,9 @@ def supernet(args: argparse.Namespace) -> None:
         found = candidate(net, arch, job, job.data.selection)
         scores[what] = {"arch": to_text(arch), **asdict(found)}
         print(f"{what:9} {arch.key}  selection {job.task.metric} {found.share:.2%}")
-    if args.out is not None and seconds:
-        kept_supernet(args.out, net, drawn, job, {"selection": scores, "seconds": seconds})
+    if args.out is not None and (seconds or not is_kept(args.out)):
+        took = seconds or spent(args.out)
+        kept_supernet(args.out, net, drawn, job, {"selection": scores, "seconds": took})
 
 
 def _watched(steps: Generator[Any]) -> float:

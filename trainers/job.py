@@ -21,7 +21,7 @@ from search_spaces.text import parse, to_text
 from trainers.data.images import Images, digest
 from trainers.data.sets import DataSet
 from trainers.learning.calibrate import calibrate, calibration_set
-from trainers.learning.checkpoint import load_weights, save_weights
+from trainers.learning.checkpoint import load, load_weights, save_weights
 from trainers.learning.checkpoint import replace as write
 from trainers.learning.objective import Single
 from trainers.learning.recipe import Recipe, from_json, to_json
@@ -145,6 +145,16 @@ def kept_supernet(home: Path, net: Supernet, drawn: Drawn, job: Job, scores: Sco
     }
     save_weights(home / "model.safetensors", net, {"space": net.space.name})
     put(home / "result.json", result)
+
+
+def is_kept(home: Path) -> bool:
+    """Not where a training was killed behind its last step: only its checkpoint is there then."""
+    return all((home / name).exists() for name in ("model.safetensors", "result.json"))
+
+
+def spent(home: Path) -> float:
+    """The seconds of all steps, as the checkpoint has them."""
+    return float(load(home / "checkpoint.pt")["spent"])
 
 
 def put(file: Path, result: Scores) -> None:

@@ -101,6 +101,24 @@ def test_a_supernet_is_trained(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert (tmp_path / "checkpoint.pt").exists()
 
 
+@pytest.mark.parametrize("what", [["train", "bireal"], ["supernet", "groupnet", "--others", "0"]])
+@pytest.mark.parametrize("gone", [("result.json",), ("result.json", "model.safetensors")])
+def test_killed_behind_its_last_step_a_training_is_kept_by_the_same_command(
+    what: list[str], gone: tuple[str, ...], tmp_path: Path
+) -> None:
+    command = [*what, "--epochs", "0.1", "--threads", "1", "--out", str(tmp_path)]
+    assert main(command) == 0
+    weights = (tmp_path / "model.safetensors").read_bytes()
+    result = json.loads((tmp_path / "result.json").read_text())
+    for name in gone:
+        (tmp_path / name).unlink()
+    assert main(command) == 0
+    assert (tmp_path / "model.safetensors").read_bytes() == weights
+    again = json.loads((tmp_path / "result.json").read_text())
+    assert 0 < again.pop("seconds") <= result.pop("seconds")
+    assert again == result
+
+
 def test_ctrl_c_keeps_a_checkpoint_and_says_how_to_go_on(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trainers", "train", "groupnet-k3", "--out", str(tmp_path)]
     command += ["--epochs", "500"]  # it must not be done before it is interrupted
