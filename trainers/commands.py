@@ -148,7 +148,7 @@ def evaluate(args: argparse.Namespace) -> None:
     print(
         f"{found.arch.key}  test {found.task.metric} {result.share:.2%} of {result.count:,} images"
     )
-    put(args.home / "result.json", {**found.result, "test": asdict(result)})
+    put(found.file, {**found.result, "test": asdict(result)})
     if args.model is not None:
         from kernels import model
         from kernels.engine import Engine

@@ -183,11 +183,14 @@ def said(job: Job) -> Scores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trained:
+    """`result`: what `file` says, of which all the rest was made."""
+
     arch: Arch
     network: Network
     task: Classification
     data: str
     result: dict[str, Any]
+    file: Path
 
 
 def trained(home: Path) -> Trained:
@@ -205,7 +208,7 @@ def trained(home: Path) -> Trained:
         raise ValueError(f"{file}: not the result of a training: {error!r}") from error
     net = network(arch, backbone, binarizer(recipe.binarizer))
     load_weights(home / "model.safetensors", net)
-    return Trained(arch, net, task, data["name"], result)
+    return Trained(arch, net, task, data["name"], result, file)
 
 
 def teacher_of(home: Path, job: Job) -> Network:

@@ -18,7 +18,7 @@ from kernels import model
 from search_spaces.known import find_arch
 from trainers.__main__ import main
 from trainers.data.sets import load
-from trainers.job import Job, fresh, kept, recalibrated, train_one, trained
+from trainers.job import TRAINING, Job, fresh, kept, recalibrated, train_one, trained
 from trainers.learning import checkpoint
 from trainers.learning.recipes import RECIPES
 
@@ -42,6 +42,18 @@ def test_a_network_is_trained_kept_and_judged(
     again = ["train", "digits | 3x2 mean", *SHORT, "--out", str(home)]
     assert main(again) == 0, "nothing is left to do"
     assert json.loads((home / "result.json").read_text()) == result
+
+
+def test_judging_a_pick_leaves_the_result_that_is_for_people(tmp_path: Path) -> None:
+    """Search, retrained, packed and times are in it, and in no other file."""
+    job = Job(data=load("digits", held_out=0), recipe=RECIPES["smoke"])
+    arch = find_arch("digits | 3x1 mean")
+    kept(tmp_path, arch, fresh(arch, job), job, {"seconds": 1.0}, TRAINING)
+    (tmp_path / "result.json").write_text('{"packed": {"accuracy": 0.9}}')
+    assert main(["evaluate", str(tmp_path)]) == 0
+    assert (tmp_path / "result.json").read_text() == '{"packed": {"accuracy": 0.9}}'
+    found = json.loads((tmp_path / TRAINING).read_text())
+    assert (found["test"]["count"], found["seconds"]) == (355, 1.0)
 
 
 def test_what_was_trained_is_packed_and_decides_the_same(
