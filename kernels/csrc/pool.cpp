@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -24,9 +25,17 @@ struct Job {
   int helpers;                       // how many workers may still join
   std::atomic<int64_t> next{0};
   int inside = 0;                    // workers in it now; under the pool's lock
+  std::atomic<bool> failed{false};
+  std::exception_ptr error{};        // the first; whoever set `failed` writes it
 
-  void run() {
-    for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n;) work(context, i);
+  // What the work throws is kept for the caller: it ends the job, not the thread.
+  void run() noexcept {
+    try {
+      for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < n;) work(context, i);
+    } catch (...) {
+      if (!failed.exchange(true)) error = std::current_exception();
+      next = n;
+    }
   }
 };
 
@@ -41,9 +50,23 @@ class Pool {
     for (int i = 0; i < job.helpers; ++i) wake_.notify_one();
     const Clock::time_point begun = Clock::now();
     job.run();
-    const Clock::time_point done = Clock::now();
+    leave(job, begun, Clock::now());
+    if (job.error) std::rethrow_exception(job.error);
+  }
+
+  // Whether the machine was too busy of late; each answer of yes uses up one call's worth of doubt.
+  bool busy() {
+    int left = skip_.load(std::memory_order_relaxed);
+    while (left > 0 && !skip_.compare_exchange_weak(left, left - 1)) {
+    }
+    return left > 0;
+  }
+
+ private:
+  // Waits until no worker is in the job; none joins it any more.
+  void leave(Job& job, Clock::time_point begun, Clock::time_point done) {
     std::unique_lock<std::mutex> lock(mutex_);
-    jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));  // nobody joins any more
+    jobs_.erase(std::find(jobs_.begin(), jobs_.end(), &job));
     if (job.inside == 0) {
       trust();
       return;
@@ -57,15 +80,6 @@ class Pool {
     }
   }
 
-  // Whether the machine was too busy of late; each answer of yes uses up one call's worth of doubt.
-  bool busy() {
-    int left = skip_.load(std::memory_order_relaxed);
-    while (left > 0 && !skip_.compare_exchange_weak(left, left - 1)) {
-    }
-    return left > 0;
-  }
-
- private:
   void doubt() {
     distrust_ = std::min(distrust_ + 1, 8);
     skip_ = 1 << distrust_;

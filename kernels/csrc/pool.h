@@ -13,7 +13,8 @@ namespace bnn {
 
 using Work = void (*)(void* context, int64_t item);
 
-// Runs work(context, i) for each i below n on up to `threads` threads, this one included.
+// Runs work(context, i) for each i below n on up to `threads` threads, this one included. What one of
+// them throws comes out here, when none is at work any more; items that nobody had begun stay undone.
 void parallel(int64_t n, int threads, Work work, void* context);
 
 template <class F>

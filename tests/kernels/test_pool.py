@@ -1,8 +1,10 @@
-"""Threads: many callers at once, a child process, work that is shared and work that is not."""
+"""Threads: many callers at once, a child process, work that is shared, work that fails."""
 
 from __future__ import annotations
 
 import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -59,3 +61,33 @@ def test_a_forked_child_does_not_wait_for_its_parents_threads(case: Callable[...
     assert answers.get(timeout=60)
     child.join(timeout=60)
     assert child.exitcode == 0
+
+
+WITHOUT_MEMORY = """
+import resource
+import numpy as np
+from kernels import _core
+
+def native(size):
+    return _core.Program(
+        height=1, width=1, channels=1, image=0, mean=[], std=[], output=0, outputs=1, bytes=size)
+
+images, answers = np.ones((64, 1, 1, 1), np.float32), np.empty((64, 1), np.float32)
+native(64).run(64, images, answers, 4)  # the threads are there
+resource.setrlimit(resource.RLIMIT_AS, (1 << 38, 1 << 38))
+wanting = native(1 << 40)  # more than there is
+for _ in range(200):
+    try:
+        wanting.run(64, images, answers, 4)
+    except MemoryError:
+        native(64).run(64, images, answers, 4)
+    else:
+        raise AssertionError("there was memory")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
+def test_a_thread_that_finds_no_memory_is_an_error_of_the_call() -> None:
+    asked = [sys.executable, "-c", WITHOUT_MEMORY]
+    said = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=120)
+    assert said.returncode == 0, said.stderr
