@@ -15,8 +15,10 @@ using Places = std::vector<int64_t>;
 struct Ready {
   bnn::Program program;
   std::vector<nb::object> runners;
+  mutable bool ran = false;  // or runs now; read and written with the interpreter's lock
 
   void add(nb::object runner, Places reads, int64_t residual, int64_t floats, int64_t bits) {
+    if (ran) throw std::invalid_argument("this program has run, and takes no more ops");
     program.add(nb::cast<const bnn::Runner&>(runner), {std::move(reads), residual, floats, bits});
     runners.push_back(std::move(runner));
   }
@@ -57,6 +59,7 @@ struct Call {
     else
       floats = borrowed.read<float>(images, "images", sizes);
     output = borrowed.write<float>(out, "output", {batch, program.output.values});
+    ready.ran = true;
   }
   void run(int64_t* took = nullptr) const {
     if (whole) return program.run(batch, whole, output, threads, took);

@@ -50,17 +50,23 @@ void Program::add(const Runner& runner, Place place) {
   check("bits", s.bits, place.bits);
   if (static_cast<int64_t>(place.reads.size()) != s.reads.sets)
     throw std::invalid_argument("a place for each set that is read");
+  // Of several sets that lie side by side only the first place is read: none of them is the image.
+  const bool apart = !s.together || place.reads.size() == 1;
+  const int64_t whole = image.values() * (s.reads.bits ? 1 : 4);
+  bool pixels = pixels_, floats = floats_;
   for (size_t i = 0; i < place.reads.size(); ++i) {
-    if (place.reads[i] == kNowhere && s.reads.bytes() == image.values() * (s.reads.bits ? 1 : 4)) {
-      (s.reads.bits ? pixels_ : floats_) = true;
-      if (pixels_ && (floats_ || !image.mean.empty()))
-        throw std::invalid_argument("what is read as pixels is not read as float32");
+    const int64_t at = place.reads[i];
+    if (at == kNowhere && apart && s.reads.bytes() == whole) {
+      (s.reads.bits ? pixels : floats) = true;
       continue;
     }
-    check_place("reads", place.reads[i], s.reads.bytes(), s.reads.bits ? 1 : 4);
-    if (s.together && i && place.reads[i] != place.reads[i - 1] + s.reads.bytes())
+    check_place("reads", at, s.reads.bytes(), s.reads.bits ? 1 : 4);
+    if (s.together && i && at != place.reads[i - 1] + s.reads.bytes())
       throw std::invalid_argument("the sets that this op reads lie side by side");
   }
+  if (pixels && (floats || !image.mean.empty()))
+    throw std::invalid_argument("what is read as pixels is not read as float32");
+  pixels_ = pixels, floats_ = floats;
   most_reads_ = std::max(most_reads_, place.reads.size());
   nodes_.push_back({&runner, std::move(place)});
 }

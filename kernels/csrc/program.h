@@ -33,7 +33,7 @@ struct Output {
 class Program {
  public:
   // Throws std::invalid_argument where a place is not inside `bytes`, or not where floats can be.
-  // The runners stay the caller's, and outlive the program.
+  // The runners stay the caller's, and outlive the program. All nodes are added before the first run.
   Program(Image image, Output output, int64_t bytes);
   void add(const Runner& runner, Place place);
 
