@@ -70,7 +70,7 @@ def bench(
         checked = _checked(layer, device)
         for batch in batches:
             op = layer.op(BITS)
-            theirs = baselines.best(op, batch) if torch else []
+            theirs = baselines.best(op, batch, device.index) if torch else []
             times = choice.compared(op, batch, device, candidates(op, device.capability))
             for product in dict.fromkeys(tile.product for tile in times):
                 best = min(

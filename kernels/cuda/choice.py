@@ -57,7 +57,8 @@ def measured(
     op: Any, batch: int, device: Device, tile: Tile | None, rounds: int = ROUNDS
 ) -> Timing:
     """One run of an op, by the device's clock, REPEATS of them in a call."""
-    run = filled(op, batch, device, tile).repeated(REPEATS)
+    ready = filled(op, batch, device, tile)  # its memory is kept until the last run has ended
+    run = ready.repeated(REPEATS)
     things = {0: lambda n: [took / REPEATS for took in device.clock(run, n)]}
     return timing.measure(things, rounds, tries=1, least_cpu=0.0)[0]
 
@@ -94,7 +95,9 @@ def _read(file: Path) -> dict[str, Any]:
         raise ValueError(f"cannot use {file}: it is not JSON ({torn}); delete it") from torn
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ValueError(f"cannot use {file}: it does not say {FORMAT!r}; delete it")
-    kernels: dict[str, Any] = content["kernels"]
+    kernels = content.get("kernels")
+    if not isinstance(kernels, dict):
+        raise ValueError(f"cannot use {file}: it has no table of kernels; delete it")
     return kernels
 
 

@@ -80,26 +80,43 @@ class _GpuRoom:
         return int(self.memory.ptr)
 
 
+class Shared:
+    """Memory of a GPU for another library, by DLPack. A stream that takes it is in order with
+    replays from then on: the next sees what it did before, and it waits for that one's end.
+    """
+
+    def __init__(self, gpu: Gpu, array: Any) -> None:
+        self._gpu, self._array = gpu, array
+        self.shape, self.dtype = tuple(array.shape), array.dtype
+
+    def __dlpack__(self, *, stream: int | None = None, **more: Any) -> Any:
+        return self._gpu.hand_over(self._array, stream, more)
+
+    def __dlpack_device__(self) -> Any:
+        return self._array.__dlpack_device__()
+
+
 class Gpu:
     """See `kernels.cuda.launch.Device`."""
 
     def __init__(self, index: int = 0) -> None:
         import cupy
 
-        self._cupy, self._index = cupy, index
+        self._cupy, self.index = cupy, index
         about = cupy.cuda.runtime.getDeviceProperties(index)
         self.name = str(about["name"].decode())
         self.capability = 10 * int(about["major"]) + int(about["minor"])
         self.processors = int(about["multiProcessorCount"])
         self.clock_ghz = float(about.get("clockRate", 0)) / 1e6
         self._functions: dict[str, Any] = {}
+        self._others: dict[int, Any] = {}  # streams to which memory was handed over
         self._compiler = nvrtc.library(cupy.cuda.runtime.runtimeGetVersion() // 1000)
         with cupy.cuda.Device(index):
             self._stream = cupy.cuda.Stream(non_blocking=True)
 
     @contextlib.contextmanager
     def _here(self) -> Any:
-        with self._cupy.cuda.Device(self._index), self._stream:
+        with self._cupy.cuda.Device(self.index), self._stream:
             yield
 
     def load(self, kernels: Iterable[Kernel]) -> None:
@@ -108,11 +125,36 @@ class Gpu:
         files = nvrtc.every(self._compiler, [*new.values()], f"sm_{self.capability}")
         with self._here():
             for name, file in zip(new, files, strict=True):
-                self._functions[name] = self._cupy.RawModule(path=str(file)).get_function(name)
+                function = self._cupy.RawModule(path=str(file)).get_function(name)
+                assert function.num_regs > 0  # to answer it the driver loads the code, now
+                self._functions[name] = function
 
     def room(self, size: int) -> Room:
+        try:
+            with self._here():
+                return _GpuRoom(self._cupy.cuda.alloc(max(size, 1)))
+        except self._cupy.cuda.memory.OutOfMemoryError as full:
+            raise ValueError(f"{self.name} has no room for {size:,} bytes more: {full}") from full
+
+    def shared(self, room: Room, at: int, shape: tuple[int, ...], dtype: str) -> Shared:
+        return Shared(self, self.view(room, at, shape, dtype))
+
+    def hand_over(self, array: Any, stream: int | None, more: dict[str, Any]) -> Any:
+        """To a stream as DLPack numbers them: None is the default one, -1 wants no order."""
         with self._here():
-            return _GpuRoom(self._cupy.cuda.alloc(max(size, 1)))
+            if stream != -1:
+                stream = 1 if stream is None else stream
+                self._others.setdefault(stream, self._cupy.cuda.ExternalStream(stream))
+            return array.__dlpack__(stream=stream, **more)
+
+    @contextlib.contextmanager
+    def in_order(self) -> Any:
+        with self._here():
+            for other in self._others.values():
+                self._stream.wait_event(other.record())
+            yield
+            for other in self._others.values():
+                other.wait_event(self._stream.record())
 
     def view(self, room: Room, at: int, shape: tuple[int, ...], dtype: str) -> Any:
         assert isinstance(room, _GpuRoom)
@@ -131,15 +173,15 @@ class Gpu:
             return array
 
     def recorded(self, launches: Sequence[Bound]) -> Callable[[], None]:
-        """A CUDA graph. The launches run once before it is taken up, so that all code is loaded."""
+        """A CUDA graph. Nothing runs while it is taken up: values overwrite a program's image."""
         if not launches:
             return lambda: None
         with self._here():
-            self._launch(launches)
-            self._stream.synchronize()
             self._stream.begin_capture()
-            self._launch(launches)
-            graph = self._stream.end_capture()
+            try:
+                self._launch(launches)
+            finally:
+                graph = self._stream.end_capture()
 
         def replay() -> None:
             with self._here():

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, NamedTuple, Protocol
@@ -89,6 +90,10 @@ class Device(Protocol):
     @property
     def name(self) -> str: ...
     @property
+    def index(self) -> int:
+        """Which of this machine's."""
+
+    @property
     def capability(self) -> int:
         """As in sm_90: 90."""
 
@@ -100,13 +105,20 @@ class Device(Protocol):
     def room(self, size: int) -> Room:
         """So many new bytes, at a multiple of 256."""
 
-    def view(self, room: Room, at: int, shape: tuple[int, ...], dtype: str) -> Any:
-        """An array over that memory, which is not copied: it speaks DLPack."""
+    def shared(self, room: Room, at: int, shape: tuple[int, ...], dtype: str) -> Any:
+        """That memory, not copied, for another library: it speaks DLPack."""
+
+    def in_order(self) -> AbstractContextManager[None]:
+        """What runs inside comes after what others did with shared memory, and before what they
+        do with it next.
+        """
 
     def write(self, room: Room, at: int, array: Array) -> None: ...
     def read(self, room: Room, at: int, shape: tuple[int, ...], dtype: str) -> Array: ...
     def recorded(self, launches: Sequence[Bound]) -> Callable[[], None]:
-        """What runs them all in their order, as one call. It need not wait for their end."""
+        """What runs them all in their order, as one call, and runs nothing before it is called. It
+        need not wait for their end.
+        """
 
     def clock(self, run: Callable[[], None], rounds: int) -> list[float]:
         """The nanoseconds of each of so many runs."""

@@ -5,15 +5,15 @@
     logits = program.run(images)                  # as of kernels.engine.Engine
 
 Memory is laid out as on the CPU (`kernels.memory`), each value for a whole batch. To spare the way
-over the CPU, write images to `images()`, call `replay()` and read `answer()`: those are arrays over
-the device's own memory, which torch takes as its own by `torch.from_dlpack`. Images have to be
-written before each replay, for other values take their place.
+over the CPU, write images to `images()`, call `replay()` and read `answer()`: that is the device's
+own memory, which torch takes as its own by `torch.from_dlpack`, and the stream on which it does so
+is in order with replays. Images have to be written before each replay, for other values take their
+place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -90,14 +90,15 @@ class CudaProgram:
         if pixels not in self._runs:
             begin = self._normalises if pixels else []
             self._runs[pixels] = self.device.recorded([*begin, *self._nodes])
-        self._runs[pixels]()
+        with self.device.in_order():
+            self._runs[pixels]()
 
     def clock(self, images: Images, rounds: int = 1) -> list[float]:
         """The nanoseconds of each of so many runs on the device, of one batch that lies there."""
         pixels = self._checked(images)
         self._write(images[: self.batch], pixels)
         self.replay(pixels)
-        return self.device.clock(partial(self.replay, pixels), rounds)
+        return self.device.clock(self._runs[pixels], rounds)
 
     def clock_nodes(self, images: Images, rounds: int = 1) -> Array:
         """(rounds, nodes): the nanoseconds of each node alone, its launch among them."""
@@ -112,12 +113,12 @@ class CudaProgram:
         form = self.program.image
         shape = (self.batch, form.height, form.width, form.channels)
         if pixels:
-            return self.device.view(self._pixels, 0, shape, "uint8")
-        return self.device.view(self._memory, self._image(), shape, "float32")
+            return self.device.shared(self._pixels, 0, shape, "uint8")
+        return self.device.shared(self._memory, self._image(), shape, "float32")
 
     def answer(self) -> Any:
         shape = (self.batch, self._outputs())
-        return self.device.view(self._memory, self._output(), shape, "float32")
+        return self.device.shared(self._memory, self._output(), shape, "float32")
 
     def values(self, images: Images) -> dict[int, Array]:
         """Every value of one batch, node by node: what a run computes, to be looked at."""

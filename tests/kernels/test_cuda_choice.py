@@ -11,7 +11,7 @@ from cuda_on_cpu import Cpu
 from kernels import profile
 from kernels.__main__ import main
 from kernels.benches import layers
-from kernels.cuda import bars, bench, choice, commands
+from kernels.cuda import bars, baselines, bench, choice, commands
 from kernels.cuda import profile as profiles
 from kernels.cuda.conv import candidates, guess
 from kernels.cuda.program import CudaProgram
@@ -60,7 +60,9 @@ def test_a_program_takes_the_tiles_that_were_chosen() -> None:
     assert [n for n, tile in enumerate(ready.choices) if tile is not None] == convolutions
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"format": "another"}'])
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"format": "another"}', f'{{"format": "{choice.FORMAT}"}}']
+)
 def test_a_file_that_is_not_ours_is_not_overwritten(text: str) -> None:
     device = Cpu(75)
     file = choice.path(device)
@@ -125,6 +127,22 @@ def test_the_bench_checks_each_kernel_and_times_each_product(
     ]
     assert all(row.us > 0 and row.gmacs > 0 and row.limit_share > 0 for row in rows)
     assert {row.checked for row in rows} == {"2 images of 2x2"}
+
+
+def test_torch_is_timed_on_the_same_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def best(op: Op, batch: int, index: int) -> list[baselines.Baseline]:
+        asked.append(index)
+        return []
+
+    monkeypatch.setattr(bench, "STEPS", 2)
+    monkeypatch.setattr(bench, "BLOCKS", 1)
+    monkeypatch.setattr(baselines, "best", best)
+    second = Cpu(75)
+    second.index = 1
+    assert list(bench.bench([*layers.parse("1x1:40->8@2")], second, (1,)))
+    assert asked == [1]
 
 
 def row(layer: str, batch: int, us: float, share: float, ratio: float | None) -> bench.Row:

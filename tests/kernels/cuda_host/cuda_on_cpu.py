@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -59,7 +60,7 @@ class HostRoom:
 class Cpu:
     """See `kernels.cuda.launch.Device`. A capability is only what others are told."""
 
-    name, processors = "a CPU that plays a GPU", 4
+    name, index, processors = "a CPU that plays a GPU", 0, 4
 
     def __init__(self, capability: int = 90) -> None:
         self.capability = capability
@@ -80,6 +81,12 @@ class Cpu:
         assert at >= 0
         assert at + size <= room.bytes.size
         return room.bytes[at : at + size].view(dtype).reshape(shape)
+
+    def shared(self, room: Room, at: int, shape: tuple[int, ...], dtype: str) -> Any:
+        return self.view(room, at, shape, dtype)
+
+    def in_order(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
 
     def write(self, room: Room, at: int, array: Array) -> None:
         self.view(room, at, array.shape, str(array.dtype))[...] = array
