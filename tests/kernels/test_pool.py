@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -87,6 +88,7 @@ for _ in range(200):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits the memory of a process")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="it ends the process itself")
 def test_a_thread_that_finds_no_memory_is_an_error_of_the_call() -> None:
     asked = [sys.executable, "-c", WITHOUT_MEMORY]
     said = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=120)
