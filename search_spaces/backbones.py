@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 from search_spaces.backbone import (
     Activation,
@@ -124,18 +125,18 @@ BACKBONES = {
     )
 }
 
-# Each changes one thing, so that no two names mean one network; `w0.5` is the width besides.
-VARIANTS: dict[str, Callable[[Style], Style]] = {
-    "binary-down": lambda style: replace(style, downsample=Downsample.BINARY),
-    "free-down": lambda style: replace(style, downsample=Downsample.FREE),
-    "lambda": lambda style: replace(style, scales=Scales.LEARNT),
-    "no-relu": lambda style: replace(style, activation=Activation.NONE),
-    "no-rsign": lambda style: replace(style, thresholds=False),
-    "one-shortcut": lambda style: replace(style, one_shortcut=True),
-    "real-down": lambda style: replace(style, downsample=Downsample.REAL),
-    "relu": lambda style: replace(style, activation=Activation.RELU),
-    "rprelu": lambda style: replace(style, activation=Activation.RPRELU),
-    "rsign": lambda style: replace(style, thresholds=True),
+# Each sets one field of the style, so no two names mean one network; `w0.5` is the width besides.
+VARIANTS: dict[str, tuple[str, Any]] = {
+    "binary-down": ("downsample", Downsample.BINARY),
+    "free-down": ("downsample", Downsample.FREE),
+    "lambda": ("scales", Scales.LEARNT),
+    "no-relu": ("activation", Activation.NONE),
+    "no-rsign": ("thresholds", False),
+    "one-shortcut": ("one_shortcut", True),
+    "real-down": ("downsample", Downsample.REAL),
+    "relu": ("activation", Activation.RELU),
+    "rprelu": ("activation", Activation.RPRELU),
+    "rsign": ("thresholds", True),
 }
 
 
@@ -154,27 +155,20 @@ def find_backbone(name: str) -> Backbone:
         raise unknown("backbone", base, BACKBONES)
     changed: set[str] = set()
     for variant in variants:
-        different = _varied(backbone, variant)
-        field = _what_changed(backbone, different)
-        if field is None or field in changed:
-            reason = "changes nothing" if field is None else f"changes {field} a second time"
+        field, different = _varied(backbone, variant)
+        if different == backbone or field in changed:
+            reason = f"changes {field} a second time" if field in changed else "changes nothing"
             raise ValueError(f"backbone {name!r}: {variant!r} {reason}")
         changed.add(field)
         backbone = different
     return replace(backbone, name="+".join([base, *variants]))
 
 
-def _varied(backbone: Backbone, variant: str) -> Backbone:
+def _varied(backbone: Backbone, variant: str) -> tuple[str, Backbone]:
+    """What the variant changes, and the backbone in which it is changed."""
     if re.fullmatch(r"w([1-9]\d?(\.\d*[1-9])?|0\.\d*[1-9])", variant):
-        return widened(backbone, float(variant[1:]))
+        return "the width", widened(backbone, float(variant[1:]))
     if variant not in VARIANTS:
         raise unknown("variant", variant, (*VARIANTS, "w0.5"))
-    return replace(backbone, style=VARIANTS[variant](backbone.style))
-
-
-def _what_changed(before: Backbone, after: Backbone) -> str | None:
-    if before.blocks != after.blocks or before.stem != after.stem:
-        return "the width"
-    fields = ("downsample", "activation", "scales", "thresholds", "one_shortcut")
-    differ = [f for f in fields if getattr(before.style, f) != getattr(after.style, f)]
-    return differ[0] if differ else None
+    field, value = VARIANTS[variant]
+    return field, replace(backbone, style=replace(backbone.style, **{field: value}))

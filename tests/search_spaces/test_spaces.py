@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -18,6 +19,7 @@ from search_spaces.backbones import basic, find_backbone, stages
 from search_spaces.emitted import emitted
 from search_spaces.grammar import Grammar
 from search_spaces.group import Link, branches, layers
+from search_spaces.known import KNOWN, known
 from search_spaces.plan import Plan
 from search_spaces.planner import plan, unroll
 from search_spaces.space import Space
@@ -201,6 +203,34 @@ def test_a_genome_of_another_space_is_refused() -> None:
 def test_a_backbone_that_is_not_there_is_told_with_the_nearest(name: str, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         find_backbone(name)
+
+
+def of_style(backbone: Backbone, name: str) -> Backbone:
+    return find_backbone(known(name, backbone).backbone)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize(
+    "variants",
+    ["rprelu", "free-down", "rsign", "real-down", "no-relu", "one-shortcut", "w0.5+lambda+rsign"],
+)
+def test_a_known_architecture_is_itself_on_any_variant(name: str, variants: str) -> None:
+    """What it wants of the style it gets; all else is the variant's."""
+    backbone = find_backbone(f"digits+{variants}")
+    styled = of_style(backbone, name)
+    assert plan(known(name, backbone), styled).steps
+    assert styled.blocks == backbone.blocks
+    if name not in ("bireal", "xnornet"):
+        assert styled == backbone
+        return
+    wanted = of_style(find_backbone("digits"), name).style
+    assert styled.style == replace(wanted, scales=backbone.style.scales)
+
+
+def test_bireal_is_without_learnt_thresholds_where_the_backbone_has_them_already() -> None:
+    assert known("bireal", find_backbone("mobilenet")).backbone == (
+        "mobilenet+no-relu+no-rsign+real-down"
+    )
 
 
 def test_a_width_multiplies_all_channels() -> None:
