@@ -3,7 +3,8 @@
 What was found is in a file named after the machine, in a cache folder. A kernel is remembered for
 an op with its epilogue, a batch, a number of threads, the kernels it was chosen among, and the
 build of the core: a new build measures again. A file that is not ours, or torn, is an error that
-names it, never overwritten: we write beside and rename, so it was not us who broke it.
+names it, never overwritten: we write beside and rename, so it was not us who broke it. Where there
+is no place for it, or it cannot be read, nothing is remembered, and that is said once.
 
 Two processes may write at once: each reads again what is there, adds its own and renames. If both
 do so in the same instant, the later one wins, and the other's kernel is measured once more.
@@ -15,6 +16,7 @@ import functools
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -138,7 +140,6 @@ def remember(
     """The fastest of what was measured, kept where the machine was quiet enough."""
     if not times:
         raise ValueError("there is nothing to choose among: no kernel was measured")
-    conv, file = _conv(op), path(folder)
     best = min(times, key=lambda choice: times[choice].median_ns)
     if keeps(times):
         entry = {
@@ -146,10 +147,21 @@ def remember(
             "variant": best.variant,
             "times": {str(choice): asdict(time) for choice, time in times.items()},
         }
-        kernels = {**_kernels(file), _key(conv, batch, threads, tuple(times)): entry}
+        _add(_key(_conv(op), batch, threads, tuple(times)), entry, path(folder))
+    return best
+
+
+def _add(key: str, entry: dict[str, Any], file: Path) -> None:
+    try:
+        kernels = {**_kernels(file), key: entry}
         text = {"format": FORMAT, "machine": machine.here().to_dict(), "kernels": kernels}
         files.replace(file, json.dumps(text, indent=1, sort_keys=True) + "\n")
-    return best
+    except OSError as closed:
+        warnings.warn(
+            f"the fastest kernels are measured anew each time: {file} cannot be kept "
+            f"({closed.strerror})",
+            stacklevel=2,
+        )
 
 
 def keeps(times: Mapping[Choice, Timing]) -> bool:
@@ -170,8 +182,12 @@ def path(folder: Path | None = None) -> Path:
 
 
 def read(file: Path) -> dict[str, Found]:
-    """All that the file remembers, by key; nothing where there is no file yet."""
-    return {key: _found(key, entry, file) for key, entry in _kernels(file).items()}
+    """All that the file remembers, by key; nothing where there is none yet, or none to be read."""
+    try:
+        entries = _kernels(file)
+    except OSError:
+        return {}
+    return {key: _found(key, entry, file) for key, entry in entries.items()}
 
 
 @functools.cache
@@ -198,11 +214,9 @@ def _key(op: BinaryConv, batch: int, threads: int, among: Sequence[Choice]) -> s
 
 def _kernels(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        content = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    try:
-        content = json.loads(text)
     except ValueError as torn:
         raise ValueError(f"{_unusable(file)}: it is not JSON ({torn})") from torn
     ours = isinstance(content, dict) and content.get("format") == FORMAT

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -156,20 +157,23 @@ def test_a_kernel_that_slows_the_others_of_a_program_has_to_be_much_faster(
 
 @pytest.mark.parametrize(
     "content",
-    ["", '{"format": "binary-nas', "[]", "{}", '{"format": "other 1", "kernels": {}}', "\x00"],
+    [
+        *("", '{"format": "binary-nas', "[]", "{}", '{"format": "other 1", "kernels": {}}'),
+        *("\x00", "\udcff"),
+    ],
 )
 def test_a_torn_or_foreign_file_is_an_error_that_names_it_and_stays(
     tmp_path: Path, content: str, measured: list[tuple[Choice, ...]]
 ) -> None:
     file = choice.path(tmp_path)
-    file.write_text(content)
+    file.write_text(content, errors="surrogateescape")
     for act in (
         lambda: choice.fastest(OP, folder=tmp_path),
         lambda: choice.remember(OP, 1, 1, {c: taking(1.0) for c in EVERY}, tmp_path),
     ):
         with pytest.raises(ValueError, match=file.name):
             act()
-    assert file.read_text() == content
+    assert file.read_text(errors="surrogateescape") == content
 
 
 def test_an_entry_that_is_not_ours_is_an_error_that_names_the_file(tmp_path: Path) -> None:
@@ -214,6 +218,31 @@ def test_a_writer_keeps_what_others_wrote_meanwhile_and_leaves_nothing_beside(
         list(pool.map(write, range(3, 30)))
     assert choice.read(choice.path(tmp_path))  # whole, whoever came last
     assert [file.suffix for file in tmp_path.iterdir()] == [".json"]
+
+
+@pytest.mark.parametrize("closed", ["folder", "file", "path"])
+def test_without_a_place_to_remember_it_the_kernel_is_found_all_the_same(
+    measured: list[tuple[Choice, ...]], tmp_path: Path, closed: str
+) -> None:
+    folder = tmp_path / "kernels"
+    if closed == "path":
+        folder.write_text("a file where a folder is wanted")
+    elif closed == "folder":
+        folder.symlink_to("/proc/kernels")  # where nobody may make one, whoever asks
+    else:
+        choice.path(folder).mkdir(parents=True)
+    with pytest.warns(UserWarning, match=r"measured anew each time: .* cannot be kept \("):
+        assert choice.fastest(OP, folder=folder) == EVERY[0]
+    assert len(measured) == 1
+
+
+def test_that_nothing_is_remembered_is_said_once(tmp_path: Path) -> None:
+    (tmp_path / "kernels").write_text("")
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("default")  # as outside of tests
+        for batch in (1, 2, 3):
+            choice.remember(OP, batch, 1, {c: taking(1.0) for c in EVERY}, tmp_path / "kernels")
+    assert len(said) == 1
 
 
 def test_the_folder_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
