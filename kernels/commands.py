@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from kernels.progress import Progress
 
 if TYPE_CHECKING:
     from kernels.ops import Op
-    from kernels.profile import Entry, Profile
+    from kernels.profile import Entry, Part, Profile
 
 PROFILE = """\
 Measures every op of a list on this machine: random weights, one image at a time. The file goes
@@ -39,16 +39,17 @@ def profile(asked: argparse.Namespace) -> int:
     wanted = list(dict.fromkeys(read_ops(asked.ops)))
     fresh, passes, measure = _measuring(asked)
     found = _begun(asked.output, fresh)
-    missing = [op for op in wanted if op not in found.entries]
-    if kept := len(wanted) - len(missing):
+    parts, kept = _left(found, wanted)
+    if kept:
         print(f"{kept} of {len(wanted)} ops are in {asked.output} already", file=sys.stderr)
     whole = True
-    bar, done = Progress(passes * len(missing), "measured"), 0
+    left = sum(passes * len(p.ops) - profiles.timed(len(p.ops), p.groups) for p in parts)
+    bar, done = Progress(left, "measured"), 0
     try:
-        for entries in measure(missing):
-            found, done = found.with_entries(entries), done + len(entries)
+        for now, times in _measured(found, parts, measure):
+            found = now
             profiles.save(found, asked.output)
-            bar.at(done)
+            bar.at(done := done + times)
     except KeyboardInterrupt:
         whole = False
     bar.end()
@@ -67,7 +68,32 @@ def profile(asked: argparse.Namespace) -> int:
     return 0 if whole else 130
 
 
-Measure = Callable[["Sequence[Op]"], "Iterator[list[Entry]]"]
+Measure = Callable[["Sequence[Op]", int], "Iterator[list[Entry]]"]
+
+
+def _left(found: Profile, wanted: Sequence[Op]) -> tuple[list[Part], int]:
+    """What is still to be measured, first what was stopped; and how many ops are there already."""
+    from kernels.profile import Part
+
+    parts = [found.part] if found.part else []
+    begun = {op for part in parts for op in part.ops}
+    missing = tuple(op for op in wanted if op not in begun and op not in found.entries)
+    if missing:
+        parts.append(Part(missing, 0))
+    return parts, sum(op not in begun and op in found.entries for op in wanted)
+
+
+def _measured(
+    found: Profile, parts: Sequence[Part], measure: Measure
+) -> Iterator[tuple[Profile, int]]:
+    """After each group what is known, and how many times that group gave."""
+    for part in parts:
+        for entries in measure(part.ops, part.groups):
+            part = replace(part, groups=part.groups + 1)
+            found = replace(found.with_entries(entries), part=part)
+            yield found, len(entries)
+        found = replace(found, part=None)
+        yield found, 0
 
 
 def _measuring(asked: argparse.Namespace) -> tuple[Profile, int, Measure]:
@@ -77,13 +103,20 @@ def _measuring(asked: argparse.Namespace) -> tuple[Profile, int, Measure]:
         from kernels.cuda import profile as of_gpu
 
         device = gpu.opened(asked)
-        run = partial(of_gpu.measure, device=device, rounds=asked.rounds)
+
+        def run(ops: Sequence[Op], skipped: int) -> Iterator[list[Entry]]:
+            return of_gpu.measure(ops[skipped * of_gpu.GROUP :], device, asked.rounds)
+
         return of_gpu.empty(device), 1, run
     from kernels import profile as profiles
     from kernels.profile import Asked
 
     how = Asked(threads=asked.threads, isa=asked.isa, rounds=asked.rounds)
-    return profiles.empty(how), profiles.PASSES, partial(profiles.measure, asked=how)
+
+    def measure(ops: Sequence[Op], skipped: int) -> Iterator[list[Entry]]:
+        return profiles.measure(ops, how, skipped)
+
+    return profiles.empty(how), profiles.PASSES, measure
 
 
 def _begun(path: Path, fresh: Profile) -> Profile:

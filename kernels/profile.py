@@ -50,9 +50,20 @@ class Asked:
     rounds: int = ROUNDS
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What was stopped: the ops of one call of `measure`, and how many groups it gave."""
+
+    ops: tuple[Op, ...]
+    groups: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """`machine` and `core` say where and with which build; `clock_ghz` what a core ran at."""
+    """`machine` and `core` say where and with which build; `clock_ghz` what a core ran at.
+
+    With a `part` times are there that not all passes have gone into yet.
+    """
 
     machine: Mapping[str, Any]
     core: str
@@ -61,6 +72,7 @@ class Profile:
     isa: str | None
     made: str
     entries: Mapping[Op, Entry]
+    part: Part | None = None
 
     def time_ns(self, op: Op) -> float:
         """The median. A KeyError names an op that was not measured."""
@@ -125,6 +137,12 @@ def groups(ops: int) -> int:
     return PASSES * -(-ops // GROUP)
 
 
+def timed(ops: int, groups: int) -> int:
+    """How many times are in so many groups of so many ops."""
+    passes, more = divmod(groups, -(-ops // GROUP))
+    return passes * ops + min(more * GROUP, ops)
+
+
 Ready = tuple[Case, str]
 
 
@@ -148,6 +166,8 @@ def save(profile: Profile, path: Path) -> None:
         for entry in profile.entries.values()
     ]
     content = {"format": FORMAT, **_about(profile), "entries": entries}
+    if (part := profile.part) is not None:
+        content["part"] = {"ops": [to_data(op) for op in part.ops], "groups": part.groups}
     files.replace(path, json.dumps(content, indent=1) + "\n")
 
 
@@ -182,9 +202,17 @@ def load(path: Path) -> Profile:
             isa=content["isa"],
             made=str(content["made"]),
             entries={entry.op: entry for entry in entries},
+            part=_part(content["part"]) if "part" in content else None,
         )
     except (KeyError, TypeError, ValueError) as bad:
         raise ValueError(f"{path} is no whole profile: {bad!r}") from bad
+
+
+def _part(row: Mapping[str, Any]) -> Part:
+    part = Part(tuple(from_data(op) for op in row["ops"]), int(row["groups"]))
+    if not part.ops or part.groups < 1:
+        raise ValueError(f"a part is {part.groups} groups of {len(part.ops)} ops")
+    return part
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from programs_command import call, ops_file
 
-from kernels import profile, timing
+from kernels import choice, profile, timing
+from kernels.__main__ import main
 from kernels.case import case
+from kernels.engine import choose
 from kernels.isas import choices
 from kernels.op_data import read_ops
-from kernels.ops import BinaryConv, GlobalPool
-from kernels.profile import Asked, Entry
+from kernels.ops import BinaryConv, GlobalPool, Op
+from kernels.profile import Asked, Entry, Part, Ready
 from kernels.timing import Timing
 
 ASKED = Asked(rounds=2)
+NO_PART = json.dumps({
+    "format": profile.FORMAT, "machine": {"name": "pi4"}, "core": "x", "clock_ghz": 1.5,
+    "threads": 1, "isa": None, "made": "now", "entries": [], "part": {"ops": [], "groups": 0},
+})  # fmt: skip
 
 
 @pytest.fixture
@@ -49,6 +57,61 @@ def test_what_is_there_is_kept_and_the_rest_is_measured(ops: Path, tmp_path: Pat
     after = profile.load(out).entries
     assert {op: after[op] for op in before} == before
     assert len(after) > len(before)
+
+
+class Stops:
+    """In place of the timing of a group: a time each, and Ctrl-C at one of the calls."""
+
+    def __init__(self, at: int | None = None) -> None:
+        self.at, self.groups = at, list[tuple[Op, ...]]()
+
+    def __call__(self, ready: Sequence[Ready], asked: Asked) -> list[Entry]:
+        if len(self.groups) == self.at:
+            raise KeyboardInterrupt
+        self.groups.append(tuple(one.op for one, _ in ready))
+        took = Timing(1000.0 - len(self.groups), 1.0, 100.0, rounds=2, disturbed=0.0)
+        return [Entry(one.op, kernel, took) for one, kernel in ready]
+
+
+def profiled(ops: Path, out: Path, monkeypatch: pytest.MonkeyPatch, at: int | None = None) -> Stops:
+    stops = Stops(at)
+    monkeypatch.setattr(profile, "_group", stops)
+    monkeypatch.setattr(choice, "chosen", partial(choose, measured=False))
+    assert main(["profile", str(ops), "-o", str(out)]) == (0 if at is None else 130)
+    return stops
+
+
+@pytest.mark.parametrize("at", [1, 3, 4, 8])
+def test_stopped_in_any_pass_the_same_command_goes_on_to_the_same_end(
+    ops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    count = len(set(read_ops(ops)))
+    monkeypatch.setattr(profile, "GROUP", -(-count // 3))
+    whole = profiled(ops, tmp_path / "whole.json", monkeypatch)
+    assert len(whole.groups) == profile.groups(count) == 9
+    out = tmp_path / "stopped.json"
+    first = profiled(ops, out, monkeypatch, at)
+    part = profile.load(out).part
+    assert part is not None
+    assert part.groups == at
+    assert profile.timed(count, at) == sum(map(len, first.groups))
+    then = profiled(ops, out, monkeypatch)
+    assert first.groups + then.groups == whole.groups
+    assert profile.load(out).part is None
+    assert not profiled(ops, out, monkeypatch).groups
+
+
+def test_what_was_stopped_is_finished_before_other_ops_are_begun(
+    ops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some, out = tmp_path / "some.json", tmp_path / "here.json"
+    content = json.loads(ops.read_text())
+    some.write_text(json.dumps({**content, "ops": content["ops"][:3]}))
+    wanted = read_ops(some)
+    profiled(some, out, monkeypatch, 1)
+    then = profiled(ops, out, monkeypatch)
+    assert [set(group) == set(wanted) for group in then.groups] == [True] * 2 + [False] * 3
+    assert profile.load(out).part is None
 
 
 def test_times_of_another_machine_or_build_are_not_mixed(ops: Path, tmp_path: Path) -> None:
@@ -99,6 +162,9 @@ def test_a_saved_profile_is_the_profile(tmp_path: Path) -> None:
     file = tmp_path / "p.json"
     profile.save(made, file)
     assert profile.load(file) == made
+    stopped = replace(made, part=Part((op,), 2))
+    profile.save(stopped, file)
+    assert profile.load(file) == stopped
     content = json.loads(file.read_text())
     del content["entries"][0]["crowded"]  # as files of an earlier version are
     file.write_text(json.dumps(content))
@@ -112,6 +178,7 @@ def test_a_saved_profile_is_the_profile(tmp_path: Path) -> None:
         ("[]", "is no profile: it does not say"),
         ('{"format": "binary-nas profile 2"}', "is no profile: it does not say"),
         ('{"format": "binary-nas profile 1"}', "is no whole profile: KeyError"),
+        (NO_PART, "is no whole profile: .*a part is 0 groups of 0 ops"),
     ],
 )
 def test_another_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -> None:
