@@ -10,6 +10,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,9 +35,9 @@ WAITS = 0.25  # seconds in which a process that could go in would have
 class Process:
     """`working` or `alone` until it is told to leave."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, does: str = PROCESS) -> None:
         self.popen = subprocess.Popen(
-            [sys.executable, "-c", PROCESS, what],
+            [sys.executable, "-c", does, what],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,  # a line that was said and not read yet is seen by `waits`
@@ -133,6 +134,58 @@ def test_what_raises_within_gives_the_locks_back() -> None:
     with processes() as started:
         started.append(Process("alone"))
         assert started[0].said() == "in"
+
+
+WITHIN = """
+from kernels import gate
+print("begins", flush=True)
+with gate.alone():
+    with gate.alone(), gate.working():
+        pass
+    print("in", flush=True)
+    input()
+"""
+
+
+def test_who_is_alone_does_not_wait_for_itself_and_stays_alone() -> None:
+    with processes() as started:
+        started.append(Process("", WITHIN))
+        assert started[0].said() == "in"
+        started.append(Process("working"))
+        assert started[1].waits()
+        started[0].popen.kill()
+        assert started[1].said() == "in"
+
+
+def test_a_measurement_within_a_step_is_an_error_instead_of_a_wait_without_end() -> None:
+    with gate.working(), pytest.raises(RuntimeError, match="measure before"), gate.alone():
+        pass
+    with gate.alone():
+        pass
+
+
+def test_of_two_threads_one_waits_too() -> None:
+    with gate.alone():
+        late = threading.Thread(target=lambda: gate.alone().__enter__(), daemon=True)
+        late.start()
+        late.join(WAITS)
+        assert late.is_alive()
+    late.join(30)
+    assert not late.is_alive()
+
+
+def test_where_there_is_no_place_for_locks_nobody_waits(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "file"))
+    for within in (gate.working, gate.alone):
+        monkeypatch.setenv("BNN_GATE", str(tmp_path / "file" / "locks"))
+        with pytest.raises(NotADirectoryError), within():
+            pass
+        monkeypatch.delenv("BNN_GATE")
+        with within():
+            pass
 
 
 def test_locks_lie_where_the_environment_says(locks: Path) -> None:
