@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels import _core, files, isas, machine, sample, timing
+from kernels import _core, files, gate, isas, machine, sample, timing
 from kernels.isas import Choice
 from kernels.ops import BinaryConv, BinaryLinear
 from kernels.timing import Timing
@@ -108,7 +108,8 @@ def medians(
     # but the plainest of the next round.
     things = {kernel: case.runs(kernel, threads) for kernel in reversed(among)}
     least = timing.LEAST_CPU if threads == 1 else LEAST_CPU_THREADS
-    times = timing.measure(things, ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
+    with gate.alone():
+        times = timing.measure(things, ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
     remember(conv, batch, threads, times, folder)
     return {kernel: times[kernel].median_ns for kernel in among}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import warnings
 from collections.abc import Mapping
@@ -36,6 +37,23 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Choice, ...]]:
 
     monkeypatch.setattr(timing, "measure", measure)
     return asked
+
+
+def test_who_chooses_is_alone_on_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BNN_GATE", str(tmp_path))
+
+    def measure(things: Mapping[Choice, Runs], *_: Any, **__: Any) -> dict[Choice, Timing]:
+        for lock in ("gate.lock", "work.lock"):
+            with (tmp_path / lock).open() as other, pytest.raises(BlockingIOError):
+                fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return dict.fromkeys(things, taking(1.0))
+
+    monkeypatch.setattr(timing, "measure", measure)
+    choice.fastest(OP, folder=tmp_path / "kernels")
+    with (tmp_path / "work.lock").open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_the_fastest_is_measured_once_and_remembered(
