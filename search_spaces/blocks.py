@@ -30,13 +30,16 @@ def alone(
     bases: tuple[int, ...],
     own: tuple[int, ...],
     rate: int,
+    several: bool = False,
+    common: bool = False,
 ) -> Use:
     """Branches that do not meet: x, and its signs, are one map for all or a map for each.
 
     What comes out is a map for each. `own` are the bases whose thresholds inner signs have.
+    `several`: branches of other rates run beside these, and with `common` start from the same x.
     """
-    if rate > 1 or x.sets < sketch.values[x.value].sets:
-        return _alone(sketch, site, x, bits, bases, own, rate)
+    if rate > 1 or several:
+        return _alone(sketch, site, x, bits, bases, own, rate, several, common)
     return _copied(sketch, _alone, site, x, bits, bases, own, rate)
 
 
@@ -73,8 +76,10 @@ def _alone(
     bases: tuple[int, ...],
     own: tuple[int, ...],
     rate: int,
+    several: bool = False,
+    common: bool = False,
 ) -> Use:
-    residuals = Residuals(sketch, site)
+    residuals = Residuals(sketch, site, run=bases if several else (), common=common)
     for n, conv in enumerate(site.block.convs):
         part = part_name(n)
         if n > 0:
@@ -152,7 +157,8 @@ def real(sketch: Sketch, site: Site, x: Use, signed: bool = False) -> Use:
             if sketch.values[start.value] != writes:
                 stride = math.prod(conv.stride for conv in site.block.convs)
                 down = Conv(filters=conv.filters, kernel=1, stride=stride)
-                residual = real_down(sketch, site, start, down, "real-down")
+                source, norm = Source(site.at, "real-down"), norm_of(site, "real-down")
+                residual = real_down(sketch, start, down, source, norm)
         shape = map_of(before) | window(conv, 1)
         if conv.depthwise:
             shape["groups"] = before.channels

@@ -112,13 +112,16 @@ def _branches(
     signs = sketch.signs(
         x, sites[0].thresholds("conv1", tuple(range(x.sets)) if x.sets > 1 else ())
     )
-    for rate, bases in _runs(group.rates or (1,) * group.bases):
+    runs = _runs(group.rates or (1,) * group.bases)
+    several = len(runs) > 1
+    for rate, bases in runs:
         mine, bits = (use if x.sets == 1 else _part(use, bases) for use in (x, signs))
         own = bases if group.bases > 1 else ()
         for n, site in enumerate(sites):
             if n > 0:
                 bits = sketch.signs(mine, site.thresholds("conv1", own))
-            mine = blocks.alone(sketch, site, mine, bits, bases, own, rate)
+            common = several and n == 0 and x.sets == 1
+            mine = blocks.alone(sketch, site, mine, bits, bases, own, rate, several, common)
         yield mine, bases
 
 

@@ -277,6 +277,35 @@ def test_a_skip_adds_an_earlier_aggregate_to_each_branch() -> None:
     assert aggregate.source == Source("block2", "conv2", (0, 1))
 
 
+@pytest.mark.parametrize("style", ["", "+real-down", "+one-shortcut", "+lambda+rsign"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "9x3 mean rates 1,2,4",
+        "3x2 mean | 6x4 gate rates 1,2,2,3",
+        "3x2 mean | 2x3 route rates 1,1,2 | 4x3 gate rates 3,1,3 +0",
+    ],
+)
+def test_with_rates_too_a_norm_is_of_one_step(line: str, style: str) -> None:
+    """What two steps moved would end with the statistics of the second."""
+    norms = [step.norm for step in planned(f"resnet20{style} | {line}").steps if step.norm]
+    rows = [(norm.at, norm.part, base) for norm in norms for base in norm.bases or ("all",)]
+    assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.parametrize("style", ["", "+real-down", "+one-shortcut", "+free-down"])
+def test_what_branches_of_all_rates_start_from_is_brought_to_its_shape_once(style: str) -> None:
+    def shortcuts(line: str) -> list[Step]:
+        steps = planned(f"digits{style} | {line}").steps
+        return [
+            s for s in steps if isinstance(s.op, Skip) or (s.source and s.source.part == "down")
+        ]
+
+    for rates in ("", " rates 1,2,4", " rates 2,1,1", " rates 2,3,2"):
+        many = 2 if style == "+real-down" else 1  # an average, and a convolution
+        assert len(shortcuts(f"1x1 mean | 2x3 mean{rates}")) == many
+
+
 def test_parameters_belong_to_one_step_each() -> None:
     one = planned("resnet20+lambda+rsign | 2x3 mean | 4x2 gate | 3x5 route")
     sources = [step.source for step in one.steps if step.source]

@@ -14,6 +14,7 @@ from search_spaces.cost import cost
 from search_spaces.known import known
 from search_spaces.planner import plan
 from search_spaces.spaces import SPACES
+from search_spaces.text import parse
 from trainers.data.sets import load
 from trainers.job import Job, candidate, new_supernet, train_supernet
 from trainers.learning.calibrate import calibrate, calibration_set
@@ -49,6 +50,19 @@ def test_statistics_are_the_mean_of_those_of_every_batch() -> None:
     variance = net.bank.get_buffer("stem/conv1/norm/all/variance")[0]
     wanted = torch.stack([m.transpose(0, 1).flatten(1).var(1) for m in maps]).mean(0)
     torch.testing.assert_close(variance, wanted)
+
+
+@pytest.mark.parametrize(
+    "groups", ["3x2 mean", "3x2 mean rates 1,2", "1x2 mean | 2x2 gate rates 1,2"]
+)
+def test_calibrated_on_a_batch_it_decides_on_that_batch_as_it_learnt(groups: str) -> None:
+    """But where a rounding falls on the other side of a sign."""
+    net = network(parse(f"digits | {groups}"))
+    images, _ = batch(count=64)
+    with torch.no_grad():
+        learnt = net(images, Mode(statistics=0.0)).argmax(1)
+        answered = calibrate(net, [images])(images).argmax(1)
+    assert (learnt != answered).sum() <= 1
 
 
 def test_calibrating_twice_changes_nothing() -> None:
