@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
+from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
+from search_spaces.group import branches
 from search_spaces.known import KNOWN, known
 from search_spaces.planner import plan
 from search_spaces.space import Axis, Space
 from search_spaces.spaces import SPACES, find_space
-from search_spaces.uniform import known_archs, known_genomes, uniform
+from search_spaces.uniform import MOST, known_archs, known_genomes, uniform
 
 DIGITS = find_backbone("digits")
 every_space = pytest.mark.parametrize("name", SPACES)
@@ -29,6 +32,28 @@ def test_axes_with_a_name_in_common_choose_alike_and_others_freely() -> None:
     space = Space("made", DIGITS, axes, lambda chosen: known("real", DIGITS))
     wanted = [(a, b, a, a, c) for a, b, c in itertools.product(range(2), range(3), range(2))]
     assert [*uniform(space)] == wanted
+
+
+@pytest.mark.parametrize(
+    "choices", [[(1, 2, 3, 4, 5)] * 12, [(*range(2, n),) for n in range(5, 17)]]
+)
+def test_of_axes_that_all_have_other_names_few_are_given(choices: list[tuple[int, ...]]) -> None:
+    """A product over a dozen would never end. Those with the same choices are alike then."""
+    names = (f"k_{name}" for name in "abcdefghijkl")
+    axes = tuple(Axis(name, each) for name, each in zip(names, choices, strict=True))
+    backbone = find_backbone("resnet34-cifar")
+    net = replace(backbone, blocks=backbone.blocks[:12], name="mine:net")
+
+    def meaning(chosen: dict[str, str | int]) -> Arch:
+        groups = tuple(branches(1, int(bases)) for bases in chosen.values())
+        return Arch("classify", net.name, groups, ())
+
+    space = Space("made", net, axes, meaning)
+    genomes = [*uniform(space)]
+    assert len(set(genomes)) == len(genomes) <= MOST
+    if len({*choices}) == 1:
+        assert genomes == [(n,) * 12 for n in range(5)]
+        assert list(known_genomes(space)) == [f"groupnet-k{k}" for k in (1, 3, 4, 5)]
 
 
 @every_space
