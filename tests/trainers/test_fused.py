@@ -12,7 +12,10 @@ from torch import Tensor
 
 from kernels.ops import BinaryConv, Blend, Curve, Epilogue, Mix, Residual
 from search_spaces.arch import Arch
+from search_spaces.backbone import Backbone, Stem
+from search_spaces.backbones import basic, stages
 from search_spaces.group import Link, branches
+from trainers.learning.calibrate import calibrate
 from trainers.networks import fused, layers
 from trainers.networks.binarize import Binarizer, Estimator, sign
 from trainers.networks.binarizers import BINARIZERS
@@ -139,18 +142,23 @@ def test_the_bits_are_the_same_on_any_number_of_threads() -> None:
     ("kind", "outputs"),
     [(Blend.MEAN, 1), (Blend.LAMBDA, 1), (Blend.GATE, 2), (Blend.GATE, 5), (Blend.ROUTE, 2)],
 )
-def test_a_mix_learns_as_its_twin_does(kind: Blend, outputs: int, sums: bool) -> None:
-    op = Mix(kind=kind, height=3, width=5, channels=16, inputs=3, outputs=outputs)
+@pytest.mark.parametrize("channels", [16, 11])
+def test_a_mix_learns_as_its_twin_does(
+    kind: Blend, outputs: int, sums: bool, channels: int
+) -> None:
+    """Also where a map, here 4 x 3 x 5 x 11 numbers, does not fill whole vectors."""
+    op = Mix(kind=kind, height=3, width=5, channels=channels, inputs=3, outputs=outputs)
     found = []
     for mix in (fused.mixed, layers.mix):
         rng = torch.Generator().manual_seed(0)
-        maps = [torch.randn(4, 16, 3, 5, generator=rng).requires_grad_() for _ in range(3)]
+        size = (4, channels, 3, 5)
+        maps = [torch.randn(size, generator=rng).requires_grad_() for _ in range(3)]
         shape = {Blend.GATE: (min(outputs, 3),), Blend.ROUTE: (outputs, 3)}.get(kind)
         blend = None if shape is None else torch.randn(shape, generator=rng).requires_grad_()
         weighed = sums or kind is Blend.LAMBDA
         factors = torch.randn(3, generator=rng).requires_grad_() if weighed else None
         out = mix(op, maps, blend=blend, sums=factors)
-        wish = torch.randn(outputs, 4, 16, 3, 5, generator=rng)
+        wish = torch.randn(outputs, *size, generator=rng)
         (torch.stack(out) * wish).sum().backward()  # type: ignore[no-untyped-call]
         learnt = [*maps, *[p for p in (blend, factors) if p is not None]]
         found.append([*out, *[p.grad for p in learnt]])
@@ -169,6 +177,18 @@ def test_only_float32_that_takes_statistics_with_signs_is_served() -> None:
         assert fused.serves(x, LEARN)
     with torch.autocast("cpu", torch.bfloat16):
         assert not fused.serves(x, LEARN)
+
+
+def test_a_backbone_of_any_width_is_calibrated_on_any_number_of_images() -> None:
+    backbone = Backbone(
+        name="odd", stem=Stem(filters=12), blocks=stages(basic, (12, 20, 36), (1, 1, 1)),
+        height=5, width=5, channels=1, classes=3,
+    )  # fmt: skip
+    groups = (branches(1, 3), branches(1, 2, Link.GATE), branches(1, 4, Link.ROUTE))
+    net = network(Arch("classify", "odd", groups, ()), backbone)
+    images = torch.randn(259, 1, 5, 5, generator=torch.Generator().manual_seed(0))
+    assert calibrate(net, [images])(images).isfinite().all()
+    net(images, LEARN).square().mean().backward()
 
 
 NETWORKS = {

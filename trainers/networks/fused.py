@@ -23,11 +23,13 @@ from torch.autograd.function import Function, once_differentiable
 from kernels import learning
 from kernels.learning import Products
 from kernels.ops import BinaryConv, Blend, Curve, Mix
+from trainers.networks import layers
 from trainers.networks.binarize import Estimator
 from trainers.networks.layers import Maps
 from trainers.networks.mode import Mode
 from trainers.networks.norms import EPSILON, Norm
 
+VECTOR = 8  # numbers; the size of a map that is blended is a multiple of it
 ESTIMATORS = (Estimator.IDENTITY, Estimator.CLIPPED, Estimator.POLYNOMIAL)
 
 
@@ -213,7 +215,12 @@ def mixed(op: Mix, maps: Maps, *, blend: Tensor | None, sums: Tensor | None) -> 
 
 
 def weighted(maps: Maps, factors: Tensor) -> Maps:
-    """For each row of the factors (outputs, maps) the sum of the maps by them."""
+    """For each row of the factors (outputs, maps) the sum of the maps by them.
+
+    In torch where a map does not fill whole vectors: the kernels have no end for the rest.
+    """
+    if maps[0].numel() % VECTOR:
+        return [layers.weighted(maps, row) for row in factors]
     out: tuple[Tensor, ...] = _Weighted.apply(factors, *maps)  # type: ignore[no-untyped-call]
     return list(out)
 
