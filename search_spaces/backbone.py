@@ -72,8 +72,7 @@ class Conv:
     depthwise: bool = False
 
     def __post_init__(self) -> None:
-        if self.kernel % 2 == 0 or not 1 <= self.kernel <= 7:
-            raise ValueError(f"a block's kernel is 1, 3, 5 or 7; got {self.kernel}")
+        _odd("a block's", self.kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +95,9 @@ class Stem:
     kernel: int = 3
     stride: int = 1
     pool: bool = False
+
+    def __post_init__(self) -> None:
+        _odd("a stem's", self.kernel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,3 +142,9 @@ def widened(backbone: Backbone, factor: float) -> Backbone:
     )
     stem = replace(backbone.stem, filters=wide(backbone.stem.filters))
     return replace(backbone, stem=stem, blocks=blocks)
+
+
+def _odd(whose: str, kernel: int) -> None:
+    """It is padded by half its size: an even one would change the size of the image."""
+    if kernel % 2 == 0 or not 1 <= kernel <= 7:
+        raise ValueError(f"{whose} kernel is 1, 3, 5 or 7; got {kernel}")

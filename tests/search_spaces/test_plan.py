@@ -24,6 +24,7 @@ from kernels.ops import (
     Resize,
     Skip,
 )
+from search_spaces.backbone import Conv, Stem
 from search_spaces.backbones import BACKBONES, find_backbone
 from search_spaces.known import KNOWN, known
 from search_spaces.plan import Plan, Source, Step, Value
@@ -316,6 +317,14 @@ def test_parameters_belong_to_one_step_each() -> None:
     assert len(set(thresholds)) == len(thresholds) == 18
     assert Source("block0", "conv1") in thresholds, "one map for all bases"
     assert Source("block0", "conv2", (0, 1, 2)) in thresholds, "a map for each"
+
+
+@pytest.mark.parametrize("made", [Stem, Conv])
+def test_an_even_kernel_is_refused(made: type[Stem] | type[Conv]) -> None:
+    """Padded by half of it, an image would come out larger than the plan says."""
+    for kernel in (0, 2, 4, 9):
+        with pytest.raises(ValueError, match=f"kernel is 1, 3, 5 or 7; got {kernel}"):
+            made(filters=8, kernel=kernel)
 
 
 def test_an_image_too_small_is_told_by_the_convolution() -> None:
