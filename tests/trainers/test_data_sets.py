@@ -139,7 +139,7 @@ def test_every_set_says_what_it_is_and_wants() -> None:
 
 OWN = """
 import numpy as np
-from trainers.data.images import in_memory
+from trainers.data.images import Part, in_memory
 
 def read(folder, part, held=None):
     pixels = np.random.default_rng(len(part)).integers(0, 256, (20, 4, 4, 2), np.uint8)
@@ -147,6 +147,39 @@ def read(folder, part, held=None):
 
 def by_itself(folder, part):
     return read(folder, part, np.array([4, 7, 9]))
+
+class Streamed:
+    shape = (4, 4, 1)
+
+    def __init__(self, labels):
+        self.labels = labels
+
+    def __len__(self):
+        return 20
+
+    def take(self, indices):
+        return np.random.default_rng(0).integers(0, 256, (20, 4, 4, 1), np.uint8)[indices]
+
+def streamed(labels):
+    return Part(images=Streamed(labels), classes=("odd", "even"), digest="mine")
+
+def int32(folder, part):
+    return streamed((np.arange(20) % 2).astype(np.int32))
+
+def listed(folder, part):
+    return streamed([0, 1] * 10)
+
+def floats(folder, part):
+    return streamed(np.arange(20) % 2 / 1.0)
+
+def above(folder, part):
+    return streamed(np.arange(20) % 3)
+
+def below(folder, part):
+    return streamed(np.arange(20) % 2 - 1)
+
+def short(folder, part):
+    return streamed(np.arange(19) % 2)
 
 def nothing(folder, part):
     return in_memory(np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, np.int64), ("a",))
@@ -182,3 +215,28 @@ def test_ones_own_may_say_what_is_held_out(own: str) -> None:
 def test_no_image_at_all_is_an_error(own: str) -> None:
     with pytest.raises(ValueError, match="no image in the test part"):
         load_test(f"{own}:nothing")
+
+
+@pytest.mark.parametrize("kind", ["int32", "listed"])
+def test_labels_of_images_of_ones_own_are_any_whole_numbers(own: str, kind: str) -> None:
+    data, test = load(f"{own}:{kind}"), load_test(f"{own}:{kind}")
+    for images in (data.train, data.selection, test.images):
+        assert images.labels.dtype == np.int64
+        assert len(images.take(np.arange(len(images)))) == len(images) == len(images.labels)
+    assert test.images.labels.tolist() == [0, 1] * 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("floats", "labels are whole numbers; got float64"),
+        ("above", "a label is 0 to 1; found 2"),
+        ("below", "a label is 0 to 1; found -1"),
+        ("short", "19 labels of 20 images"),
+    ],
+)
+def test_labels_that_no_class_has_are_refused_in_every_part(own: str, kind: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"own_data_set:{kind}, the train part: {said}"):
+        load(f"{own}:{kind}")
+    with pytest.raises(ValueError, match=f"own_data_set:{kind}, the test part: {said}"):
+        load_test(f"{own}:{kind}")

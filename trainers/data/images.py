@@ -70,12 +70,13 @@ class Whole:
 
 
 class Subset:
-    """Some of the images, under numbers of their own, in the order of `indices`."""
+    """Some of the images, under numbers of their own, in the order of `indices`. Labels are int64,
+    whatever whole numbers they were."""
 
     def __init__(self, images: Images, indices: Indices) -> None:
         self.images = images
         self.indices = indices
-        self.labels = images.labels[indices]
+        self.labels: Labels = np.asarray(images.labels)[indices].astype(np.int64)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -115,15 +116,20 @@ def in_memory(
     """A part held in memory. Grey images may come without their channel."""
     if pixels.ndim == 3:
         pixels = pixels[..., None]
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"labels are whole numbers; got {labels.dtype}")
+    check_labels(labels, len(classes))
     images = Whole(pixels, labels.astype(np.int64))
-    wrong = images.labels[(images.labels < 0) | (images.labels >= len(classes))]
-    if wrong.size:
-        raise ValueError(f"a label is 0 to {len(classes) - 1}; found {wrong[0]}")
     what = repr((pixels.shape, classes)).encode()
     name = digest(what, pixels, images.labels)
     return Part(images=images, classes=classes, digest=name, selection=selection)
+
+
+def check_labels(labels: NDArray[Any], classes: int) -> None:
+    """An error where a label is not the number of a class."""
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"labels are whole numbers; got {labels.dtype}")
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if wrong.size:
+        raise ValueError(f"a label is 0 to {classes - 1}; found {wrong[0]}")
 
 
 def digest(*pieces: bytes | NDArray[Any]) -> str:

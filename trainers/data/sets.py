@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from trainers.data.cifar import read_cifar10, read_cifar100
 from trainers.data.digits import read_digits
 from trainers.data.folder import read_folder
 from trainers.data.idx import read_mnist_like
-from trainers.data.images import Images, Part, PartName, Reader, Subset, digest
+from trainers.data.images import Images, Part, PartName, Reader, Subset, check_labels, digest
 from trainers.data.splits import drawn, given, whole
 
 STATISTICS_BYTES = 256 * 2**20  # pixels that mean and deviation are taken from, at most
@@ -192,4 +192,13 @@ def _read(name: str, folder: Path | None, part: PartName) -> Part:
         raise ValueError(f"{name!r} is to give a Part; it gave {type(found).__name__}")
     if len(found.images) == 0:
         raise ValueError(f"{name}: there is no image in the {part} part")
-    return found
+    labels, count = np.asarray(found.images.labels), len(found.images)
+    try:
+        check_labels(labels, len(found.classes))
+    except ValueError as error:
+        raise ValueError(f"{name}, the {part} part: {error}") from error
+    if labels.shape != (count,):
+        raise ValueError(f"{name}, the {part} part: {labels.size} labels of {count} images")
+    if labels is found.images.labels and labels.dtype == np.int64:
+        return found
+    return replace(found, images=Subset(found.images, np.arange(count)))
