@@ -2,20 +2,26 @@
 
 Values that are never alive together share memory, and floats that a residual was added to lie where
 that residual was, if nobody needs it any more. A layout is as small as what is alive at once
-wherever that can be found: first the largest values are placed, then other orders are tried.
+wherever that can be found: first the largest values are placed, then other orders are tried; of
+very many values only some, or one: a file may have more than there is time for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from random import Random
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kernels.flow import Value
 from kernels.lined import LINE
 from kernels.program import Node, last_reads, reads_pixels, written_over
 
 TRIES = 200
+MOST_PLACED = 51_000  # in all orders together: all are tried up to 250 values
 
 
 class Live(NamedTuple):
@@ -77,7 +83,7 @@ def layout(alive: Sequence[Live]) -> Layout:
     """The best of several orders in which to place them, each at the lowest place that is free."""
     least = peak(alive, max(live.last for live in alive) + 1)
     best: Layout | None = None
-    for order in _orders(alive):
+    for order in islice(_orders(alive), max(1, MOST_PLACED // len(alive))):
         found = _placed(order)
         if best is None or found.bytes < best.bytes:
             best = found
@@ -102,16 +108,22 @@ def _orders(alive: Sequence[Live]) -> Iterable[list[Live]]:
 
 
 def _placed(order: Sequence[Live]) -> Layout:
-    placed: list[tuple[int, Live]] = []  # by offset
-    for live in order:
-        offset = 0
-        for begin, other in placed:
-            if other.last < live.first or live.last < other.first:
-                continue
-            if begin >= offset + live.size:
-                break
-            offset = max(offset, begin + other.size)
-        placed.append((offset, live))
-        placed.sort(key=lambda at: at[0])
-    total = max(offset + live.size for offset, live in placed)
-    return Layout({value: offset for offset, live in placed for value in live.values}, total)
+    offsets: dict[int, int] = {}
+    total, there = 0, np.empty((4, len(order)), np.int64)  # begins, ends, first, last; by begin
+    for count, live in enumerate(order):
+        offset = _free(live, there[:, :count])
+        end = offset + live.size
+        total = max(total, end)
+        at = int(np.searchsorted(there[0, :count], offset))
+        there[:, at + 1 : count + 1] = there[:, at:count]
+        there[:, at] = offset, end, live.first, live.last
+        offsets |= dict.fromkeys(live.values, offset)
+    return Layout(offsets, total)
+
+
+def _free(live: Live, there: NDArray[np.int64]) -> int:
+    """The lowest place beside those that are alive at the same time."""
+    begins, ends = there[:2, (there[3] >= live.first) & (there[2] <= live.last)]
+    free = np.maximum.accumulate(np.append(0, ends))  # behind so many of them
+    fits = np.append(begins >= free[:-1] + live.size, True)
+    return int(free[fits.argmax()])

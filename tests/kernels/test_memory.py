@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from itertools import combinations
 from random import Random
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernels import memory
 from kernels.flow import Use
 from kernels.lined import LINE as ALIGN
 from kernels.memory import Layout, Live, aligned, layout, lives, peak
@@ -46,6 +48,43 @@ def test_no_two_that_are_alive_together_overlap(drawn: list[tuple[int, int, int]
     found = layout(alive)
     assert_apart(alive, found)
     assert found.bytes >= peak(alive, 20)
+
+
+@given(st.lists(spans, min_size=1, max_size=24))
+def test_each_lies_at_the_lowest_place_that_is_free(drawn: list[tuple[int, int, int]]) -> None:
+    order = [Live((n,), size, first, first + more) for n, (size, first, more) in enumerate(drawn)]
+    found = memory._placed(order)
+    for n, live in enumerate(order):
+        near = [(found.offsets[o.values[0]], o.size) for o in order[:n] if together(o, live)]
+        ends = (0, *(offset + size for offset, size in near))
+        free = [at for at in ends if all(at + live.size <= o or o + size <= at for o, size in near)]
+        assert found.offsets[n] == min(free)
+    assert found.bytes == max(found.offsets[n] + live.size for n, live in enumerate(order))
+
+
+def some(count: int) -> list[Live]:
+    """Whose peak no order reaches."""
+    rng = Random(1)
+    return [
+        Live((n,), ALIGN * rng.randint(1, 50), n, n + rng.randint(1, count)) for n in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("values", "orders"), [(250, 204), (1_000, 51), (30_000, 1)])
+def test_so_many_orders_are_tried_as_there_is_time_for(
+    values: int, orders: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+    monkeypatch.setattr(memory, "_placed", lambda order: tried.append(order) or Layout({}, 1 << 60))
+    layout(some(values))
+    assert len(tried) == orders
+
+
+def test_thousands_of_values_have_their_layout_in_seconds() -> None:
+    """A file may have some 16,000."""
+    begun = time.process_time()
+    assert layout(some(4_000)).bytes > 0
+    assert time.process_time() - begun < 30
 
 
 def test_the_peak_is_what_is_alive_at_once() -> None:
