@@ -26,7 +26,7 @@ from kernels import files, header, memory
 from kernels.about import About
 from kernels.bits import bytes_for
 from kernels.header import Contents, ModelError
-from kernels.ops import BinaryConv, BinaryLinear, Op, RealConv, Stem
+from kernels.ops import BinaryConv, BinaryLinear, Op, Pool, RealConv, Resize, Skip, Stem
 from kernels.parameters import Array, Wanted
 from kernels.program import Node, Program
 from kernels.program_data import Outline
@@ -63,9 +63,29 @@ def describe(path: Path) -> Contents:
 
 
 def needed_bytes(outline: Outline) -> int:
-    """What running takes at the least, for one image: values, and a convolution's padded copy."""
+    """What running takes, about, for one image: values, a padded copy, what kernels keep in tables.
+
+    The copy is of one convolution at a time; tables are of all ops, also of those that wait.
+    """
     alive = memory.lives(outline.values, outline.nodes, outline.output)
-    return memory.peak(alive, len(outline.nodes)) + max(_padded(node.op) for node in outline.nodes)
+    ops = [node.op for node in outline.nodes]
+    return memory.peak(alive, len(ops)) + max(map(_padded, ops)) + sum(map(_tables, ops))
+
+
+def _tables(op: Op) -> int:
+    """Where in the image the window of a pixel begins, and where its numbers go.
+
+    A real convolution knows that of a band (`kMostPixels`), others of their rows and columns.
+    """
+    match op:
+        case BinaryConv():
+            return 12 * op.out_height * op.out_width
+        case RealConv():
+            return 8 * max(op.out_width, min(op.out_height * op.out_width, 4096))
+        case Stem() | Pool() | Skip() | Resize():
+            return 16 * (op.out_height + op.out_width)
+        case _:
+            return 0
 
 
 def _padded(op: Op) -> int:

@@ -20,12 +20,23 @@ from model_files import (
     refused,
     take_apart,
 )
-from programs import alone, same, small
+from programs import alone, drawn, same, small
 
 from kernels import model
-from kernels.flow import Use, Value
+from kernels.flow import Use, Value, flow
 from kernels.model import About, ModelError
-from kernels.ops import Affine, BinaryConv, Blend, Epilogue, Linear, Mix, RealConv, Resize
+from kernels.ops import (
+    Affine,
+    BinaryConv,
+    Blend,
+    Epilogue,
+    Linear,
+    Mix,
+    Op,
+    Pack,
+    RealConv,
+    Resize,
+)
 from kernels.program import Node, Normal, Program
 
 GOLDEN = "cf1594dbbb1519538d4eb15765aa15ecb5395359cc01d78144dbf2b713e99cfd"  # of a file
@@ -203,6 +214,35 @@ def test_a_program_that_takes_too_much_memory_is_asked_for_by_name(
     model.load(path, most_bytes=int(found[1]))
     assert refused(path, most_bytes=int(found[1]) - 1)
     assert model.needed_bytes(model.describe(path).outline) == int(found[1])
+
+
+def test_what_kernels_keep_of_every_pixel_counts_for_every_node(tmp_path: Path) -> None:
+    """A file of a few KB whose values share the memory of two, and whose tables do not."""
+    side, count = 20_000, 12
+    op = BinaryConv(
+        height=side, width=side, channels=8, filters=8, kernel=1, after=Epilogue(signs=1)
+    )
+    pack = Pack(height=side, width=side, channels=1)
+    first = BinaryConv(
+        height=side, width=side, channels=1, filters=8, kernel=1, after=Epilogue(signs=1)
+    )
+    last = replace(op, filters=1, stride=64, after=Epilogue(floats=True))
+    ops: list[Op] = [pack, first, *[op] * count, last]
+    values = [Value(False, 1, side, side, 1)]
+    nodes = []
+    for n, one in enumerate(ops):
+        wrote = flow(one)
+        values.append(wrote.bits or wrote.floats)  # type: ignore[arg-type]
+        there = (n + 1, None) if one is last else (None, n + 1)
+        nodes.append(Node(one, (Use(n, 0, 1),), None, *there))
+    given = tuple(drawn(one) for one in ops)
+    program = Program(tuple(values), tuple(nodes), given, len(ops))
+    path = tmp_path / "tables.bnn"
+    model.save(program, path, About())
+    assert path.stat().st_size < 20_000
+    tables = 12 * side**2 * (count + 1)
+    said = refused(path)
+    assert tables < int(said.split()[1]) < tables + (3 << 30), said
 
 
 def test_signs_take_an_eighth_of_a_byte_when_padded() -> None:
