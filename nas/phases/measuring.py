@@ -74,7 +74,7 @@ def _checked(work: Work, trials: list[Trial]) -> dict[str, Checked]:
             if trial.asked.key in found:
                 continue
             arch = parse(trial.asked.arch)
-            net = candidates.network(arch)
+            net = candidates.network(arch).cpu()  # a copy, where the supernet is elsewhere
             engine = Engine(packed(net, work.job.task), threads=work.asked.threads)  # type: ignore[arg-type]
             parts = np.array_split(indices, -(-len(indices) // 100))
             agreement = compared(net, engine, work.job.task, (selection.take(p) for p in parts))  # type: ignore[arg-type]
