@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -165,15 +166,13 @@ def export(args: argparse.Namespace) -> None:
 
     from kernels.engine import Engine
     from kernels.stem import with_stem
-    from trainers.data.sets import load
     from trainers.export import about, compared, packed, written
     from trainers.job import trained
 
     if args.threads:
         torch.set_num_threads(args.threads)
     found = trained(args.home)
-    data = load(found.data, args.data_dir, seed=found.result["seed"])
-    images = data.selection
+    what, images = _to_compare_on(found, args.data_dir)
     count = min(args.images, len(images))
     program = packed(found.network, found.task)
     if args.stem == "pixels":
@@ -182,8 +181,22 @@ def export(args: argparse.Namespace) -> None:
     agreement = compared(found.network, Engine(program, measured=False), found.task, batches)
     written(program, args.output, about(found), agreement, args.allow)
     print(f"{args.output}: {args.output.stat().st_size:,} bytes")
-    print(f"beside torch, on the selection split: {agreement}")
+    print(f"beside torch, on {what}: {agreement}")
     print(f"to see how fast it is: python -m kernels time {args.output}")
+
+
+def _to_compare_on(found: Any, folder: Path | None) -> tuple[str, Any]:
+    """Images to answer, split as they were to train on, and in words which they are."""
+    from trainers.data.sets import load
+
+    learnt = found.result["data"]
+    seed, held_out = learnt.get("split", found.result["seed"]), learnt.get("held_out", 0.1)
+    data = load(found.data, folder, seed=seed, held_out=held_out)
+    if data.digest != learnt["digest"]:
+        return "images of which it may have learnt from some", data.train
+    if not len(data.selection):
+        return "training images, as none were held out", data.train
+    return "the selection split", data.selection
 
 
 def bench(args: argparse.Namespace) -> None:

@@ -167,6 +167,8 @@ def said(job: Job) -> Scores:
         "data": {
             "name": job.data.name,
             "digest": job.data.digest,
+            "split": job.data.seed,
+            "held_out": job.data.held_out,
             "shape": job.data.train.shape,
             "classes": job.data.classes,
             "mean": job.data.mean,
@@ -214,17 +216,19 @@ def trained(home: Path) -> Trained:
 def teacher_of(home: Path, job: Job) -> Network:
     """Trained on the very images that a student may see, and none of those it is chosen by."""
     found = trained(home)
-    theirs = found.result["data"]["digest"]
+    learnt = found.result["data"]
+    theirs = learnt["digest"]
     if theirs != job.data.digest and not len(job.data.selection):
         raise ValueError(
             f"the teacher in {home} learnt from {found.data} ({theirs}); this is all there is to "
             f"learn from in {job.data.name} ({job.data.digest}): retrain a teacher the same way"
         )
     if theirs != job.data.digest:
+        split = learnt.get("split", found.result["seed"])
         raise ValueError(
-            f"the teacher in {home} learnt from {found.data} ({theirs}), split with seed "
-            f"{found.result['seed']}; this is {job.data.name} ({job.data.digest}), split with "
-            f"seed {job.seed}: it would have seen what is held out here"
+            f"the teacher in {home} learnt from {found.data} ({theirs}), split with seed {split}; "
+            f"this is {job.data.name} ({job.data.digest}), split with seed {job.data.seed}: it "
+            "would have seen what is held out here"
         )
     return found.network.to(job.device)
 

@@ -17,6 +17,7 @@ import torch
 from kernels import model
 from search_spaces.known import find_arch
 from trainers.__main__ import main
+from trainers.asked import Asked
 from trainers.data.sets import load
 from trainers.job import TRAINING, Job, fresh, kept, recalibrated, train_one, trained
 from trainers.learning import checkpoint
@@ -69,6 +70,32 @@ def test_what_was_trained_is_packed_and_decides_the_same(
     assert about.data == "digits, selection split"
     assert main(["evaluate", home, "--model", str(file)]) == 0
     assert "0 of 355 images decided differently" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("held_out", "changed", "said"),
+    [
+        (0.0, False, "on training images, as none were held out: 0 of 9 images"),
+        (0.3, False, "on the selection split: 0 of 9 images"),
+        (0.3, True, "on images of which it may have learnt from some: 0 of 9 images"),
+    ],
+)
+def test_exporting_says_on_which_images_decisions_were_compared(
+    held_out: float,
+    changed: bool,
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A pick has learnt from all of them; and the split need not be of the training's own seed."""
+    job = Asked(data="digits", recipe="smoke", seed=1, split=5, held_out=held_out).job()
+    arch = find_arch("digits | 3x1 mean")
+    kept(tmp_path, arch, fresh(arch, job), job, {}, TRAINING)
+    if changed:
+        other = (tmp_path / TRAINING).read_text().replace(job.data.digest, "0" * 12)
+        (tmp_path / TRAINING).write_text(other)
+    assert main(["export", str(tmp_path), "-o", str(tmp_path / "a.bnn"), "--images", "9"]) == 0
+    assert said in capsys.readouterr().out
 
 
 def test_what_is_kept_answers_as_what_was_trained(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ class DataSet:
 
     mean, std   of each channel of the train split, where 0 to 255 count as 0 to 1
     digest      of the images, the classes and who is in which split
+    seed        of the split, and `held_out` the share that it was to hold out
     """
 
     name: str
@@ -54,6 +55,8 @@ class DataSet:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     digest: str
+    seed: int
+    held_out: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,8 @@ def load(name: str, folder: Path | None = None, *, seed: int = 0, held_out: floa
         mean=mean,
         std=std,
         digest=digest(part.digest.encode(), train, selection),
+        seed=seed,
+        held_out=held_out,
     )
 
 
