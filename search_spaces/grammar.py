@@ -23,7 +23,7 @@ class Grammar:
     """Every way to cut `blocks` blocks into groups, each of one of `kinds`, linked by `links`.
 
     kinds   groups of one block, linked by a mean: what may stand anywhere, for any number of blocks
-    reach   a group may be fed by one skip, from 2 to `reach` groups before it; 0: there are none
+    reach   a group may be fed by one skip, from 2 to `reach` groups before it; below 2 by none
     """
 
     blocks: int
@@ -82,7 +82,7 @@ class Grammar:
                 yield self._cut((a, b), (cut,)), ()
         for here in range(1, self.blocks - 1):
             yield from self._singles(here)
-        if self.reach:
+        if self.reach > 1:
             yield from self._skipping(pairs)
 
     def _singles(self, here: int) -> Iterator[Layout]:
@@ -99,7 +99,7 @@ class Grammar:
         """As it is; with what follows it fed by a skip; and as what a skip begins with."""
         three = self._cut((before, one, end), (here, here + 1))
         yield three, ()
-        if self.reach:
+        if self.reach > 1:
             yield three, ((0, 2),)
             if here + 2 < self.blocks:
                 last = replace(end, link=Link.MEAN)

@@ -133,9 +133,10 @@ def test_every_op_of_any_architecture_is_in_the_list(name: str, backbone: str) -
         assert set(planned(space, space.sample(rng)).ops) <= set(listed)
 
 
-def test_every_listed_op_is_of_an_architecture_of_the_space() -> None:
+@pytest.mark.parametrize("reach", [0, 1, 2, 3])
+def test_every_listed_op_is_of_an_architecture_of_the_space(reach: int) -> None:
     """Each of the covering architectures can be drawn: it is decoded from some genome."""
-    space = groupnet(find_backbone("digits"), bases=(1, 2))
+    space = groupnet(find_backbone("digits"), bases=(1, 2), reach=reach)
     found = {space.decode(genome) for genome in space.every_genome()}
     plans = {plan(arch, space.backbone) for arch in found}
     assert space.grammar is not None
