@@ -37,6 +37,7 @@ from trainers.networks.supernet import Supernet
 Scores = dict[str, Any]
 CPU = torch.device("cpu")
 TRAINING = "training.json"  # where result.json is for people: how a pick of a run was trained
+FORGOTTEN = 0.01  # of the running statistics, that may be what they began with
 CALIBRATED_ON = 2_000  # training images, unless there are fewer
 
 
@@ -99,11 +100,13 @@ def fresh(arch: Arch, job: Job) -> Network:
 def train_one(
     arch: Arch, net: Network, job: Job, teacher: Network | None = None
 ) -> Generator[Progress]:
-    """`net` in place; with an average of weights, its norms are calibrated to that at the end."""
+    """`net` in place. At the end its norms are calibrated where the statistics that they ran up are
+    not of its weights: those were averaged, or there were too few steps to forget the beginning."""
     objective = Single(net, job.task, job.recipe, teacher)
     keep = job.keep(arch.key, teacher)
     yield from train(objective, job.task, job.data.train, job.recipe, keep, job.precision)
-    if job.recipe.average:
+    begun_with = (1 - job.recipe.statistics) ** job.recipe.steps(len(job.data.train))
+    if job.recipe.average or begun_with > FORGOTTEN:
         recalibrated(net, job)
 
 

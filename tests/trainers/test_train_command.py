@@ -111,16 +111,27 @@ def test_what_is_kept_answers_as_what_was_trained(tmp_path: Path) -> None:
     assert torch.equal(found.network(images), net(images))
 
 
-def test_averaged_weights_get_statistics_of_their_own() -> None:
+@pytest.mark.parametrize(
+    ("other", "of_their_own"),
+    [
+        ({"average": 0.9}, True),
+        ({"statistics": 0.0}, True),
+        ({"statistics": 0.1}, True),  # 10 steps: a third of it is what they began with
+        ({"statistics": 0.5}, False),
+    ],
+)
+def test_statistics_that_are_not_of_the_weights_are_calibrated(
+    other: dict[str, float], of_their_own: bool
+) -> None:
     recipe = RECIPES["smoke"].shortened(epochs=0.5)
-    job = Job(data=load("digits"), recipe=replace(recipe, average=0.9))
+    job = Job(data=load("digits"), recipe=replace(recipe, **other))
     arch = find_arch("digits | 3x1 mean")
     net = fresh(arch, job)
     for _ in train_one(arch, net, job):
         pass
     before = {name: b.clone() for name, b in net.bank.named_buffers()}
     after = dict(recalibrated(net, job).bank.named_buffers())
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert all(torch.equal(before[name], after[name]) for name in before) == of_their_own
 
 
 def test_a_known_architecture_is_of_a_backbone_that_suits_the_images(

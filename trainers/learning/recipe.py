@@ -113,7 +113,8 @@ class Recipe:
     average       decay of the moving average of the weights, which is what the training then ends
                   with; 0: it ends with the weights themselves
     clip          the longest gradient, as a norm over all weights; 0: however long
-    statistics    how far the running statistics of the batch norms move at each step
+    statistics    how far the running statistics of the batch norms move at each step. Where they
+                  still hold some of what they began with at the end, they are calibrated then
     """
 
     name: str
