@@ -15,7 +15,7 @@ from kernels.ops import Stem
 from search_spaces.backbones import find_backbone
 from trainers.__main__ import main
 from trainers.benches import programs
-from trainers.benches.programs import every_program, on_gpu, programs_on, side_by_side
+from trainers.benches.programs import bar, every_program, on_gpu, programs_on, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +70,27 @@ def test_a_device_runs_every_program_beside_the_twin(monkeypatch: pytest.MonkeyP
         *("K=1", "K=2", "K=1 on pixels", "float32 eager"),
     ]
     assert all("x float32 eager" in line for line in said[2:6])
+    assert said[-1].startswith("-       ResNet-18, K=1: 2x torch bfloat16, batch 1: not measured")
     assert device.launched > 0
+
+
+@pytest.mark.parametrize(
+    ("name", "batch", "times", "said"),
+    [
+        ("resnet18", 1, {"bfloat16 eager": 4.2, "bfloat16 inductor": 5.0}, "met     {}: 2.10x"),
+        ("resnet18", 1, {"bfloat16 eager": 9.0, "bfloat16 inductor": 3.8}, "NOT MET {}: 1.90x"),
+        ("resnet18", 1, {"bfloat16 inductor": 4.0}, "met     {}: 2.00x"),
+        ("resnet18", 1, {"float32 eager": 9.0}, "-       {}: not measured in this run"),
+        ("resnet18", 8, {"bfloat16 eager": 9.0}, "-       {}: not measured in this run"),
+        ("resnet20", 1, {"bfloat16 eager": 9.0}, "-       {}: not measured in this run"),
+    ],
+)
+def test_the_bar_is_twice_the_faster_form_of_bfloat16(
+    name: str, batch: int, times: dict[str, float], said: str
+) -> None:
+    about = "ResNet-18, K=1: 2x torch bfloat16, batch 1"
+    found = bar(find_backbone(name), batch, {"K=1": 2.0, **times})
+    assert str(found) == said.format(about)
 
 
 def test_the_twin_runs_in_every_type_on_a_device(monkeypatch: pytest.MonkeyPatch) -> None:

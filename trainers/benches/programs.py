@@ -8,7 +8,7 @@ their images lie there already, and the device itself says how long they took.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 
 from kernels import machine, timing
 from kernels.apart import apart
+from kernels.benches.bars import Verdict
 from kernels.case import images, on_pixels, program
 from kernels.cuda import baselines, commands
 from kernels.cuda.device import index_of, open_device
@@ -36,6 +37,7 @@ BASES = (1, 3, 4, 5, 8)
 ARCHES = {**{f"K={k}": f"groupnet-k{k}" for k in BASES}, "bireal": "bireal"}
 ON_PIXELS = "K=1 on pixels"
 ROUNDS = 7
+TWICE = 2.0  # as fast as torch bfloat16: the bar of a GPU
 PATIENCE_S = 10.0  # of each measurement: to wait for others to leave the core
 
 Measure = Callable[[Mapping[str, Runs]], dict[str, Timing]]
@@ -82,13 +84,26 @@ def on_gpu(
         ready = commands.program(packed, batch, device)
         ours[name] = partial(ready.clock, images(packed, batch))
     measure = partial(timing.measure, rounds=ROUNDS, tries=1, least_cpu=0.0)
-    yield from side_by_side(ours, theirs, rounds, measure)
+    times = yield from side_by_side(ours, theirs, rounds, measure)
+    yield str(bar(backbone, batch, times))
+
+
+def bar(backbone: Backbone, batch: int, times: Mapping[str, float]) -> Verdict:
+    """What a whole program must show on a GPU, and whether it did. torch is what is faster of its
+    forms, which are all channels last and CUDA graphs."""
+    about = f"ResNet-18, K=1: {TWICE:g}x torch bfloat16, batch 1"
+    theirs = [took for name, took in times.items() if name.startswith("bfloat16")]
+    if backbone.name != "resnet18" or batch != 1 or not theirs:
+        return Verdict(about, None, "not measured in this run")
+    ratio = min(theirs) / times["K=1"]
+    return Verdict(about, ratio >= TWICE, f"{ratio:.2f}x")
 
 
 def side_by_side(
     ours: Mapping[str, Runs], theirs: Mapping[str, Runs], rounds: int, measure: Measure
-) -> Iterator[str]:
-    """All in turn, `rounds` times over: medians, their range, and ratios to theirs."""
+) -> Generator[str, None, dict[str, float]]:
+    """All in turn, `rounds` times over: medians, their range, and ratios to theirs. Returns the
+    medians, in ns."""
     things = {**ours, **theirs}
     every: dict[str, list[float]] = {name: [] for name in things}
     disturbed = crowded = 0.0
@@ -106,6 +121,7 @@ def side_by_side(
         low, high = min(every[name]) / 1e6, max(every[name]) / 1e6
         yield f"{name:18} {took / 1e6:8.3f} ms ({low:.3f} to {high:.3f})  {ratios}"
     yield from _where_it_ends(times, list(theirs))
+    return times
 
 
 def every_program(backbone: Backbone) -> dict[str, Program]:
