@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     asked = _parser().parse_args(argv)
     try:
         status: int = asked.command(asked)
-    except (ValueError, OSError) as mistake:
+    except (ValueError, OSError, MemoryError) as mistake:
         print(f"kernels: error: {mistake}", file=sys.stderr)
         return 2
     except Wrong as bug:

@@ -162,7 +162,13 @@ def run(asked: argparse.Namespace) -> int:
     from kernels import model, picture
     from kernels.engine import Engine
 
+    if asked.top < 1:
+        raise ValueError(f"--top is at least 1; got {asked.top}")
     program, about = model.load(asked.model)
+    if program.normal is None and not program.pixels:
+        raise ValueError(
+            f"{asked.model} does not say how pixels are normalised: no picture can be run on it"
+        )
     if asked.device == "cpu":
         ready = Engine(program, threads=asked.threads, isa=asked.isa, measured=False).run
     else:

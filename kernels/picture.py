@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tokenize import TokenError
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ def read(path: Path, form: Value) -> NDArray[np.uint8]:
     """
     wanted = (form.height, form.width, form.channels)
     if path.suffix == ".npy":
-        array = np.load(path, allow_pickle=False)
+        array = _array(path)
         if array.dtype != np.uint8 or array.shape != wanted:
             raise ValueError(f"{path} is {array.dtype}{array.shape}; uint8{wanted} is wanted")
         return np.ascontiguousarray(array)
@@ -38,3 +40,11 @@ def read(path: Path, form: Value) -> NDArray[np.uint8]:
     if turned.size != size:
         turned = ImageOps.fit(turned, size, Image.Resampling.BILINEAR)
     return np.asarray(turned, np.uint8).reshape(wanted)
+
+
+def _array(path: Path) -> NDArray[Any]:
+    with path.open("rb") as file:
+        try:
+            return np.lib.format.read_array(file, allow_pickle=False)
+        except (ValueError, MemoryError, SyntaxError, TokenError) as bad:
+            raise ValueError(f"{path} cannot be read as a .npy: {bad}") from bad

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,27 @@ NORMAL = Normal((100.0,) * 3, (50.0,) * 3)
 LABELS = tuple(f"thing {n}" for n in range(10))
 
 
+def torn(path: Path) -> None:
+    """Its header is no text of Python, in the form in which NumPy once wrote it."""
+    np.save(path, np.zeros(3, np.uint8))
+    path.write_bytes(path.read_bytes().replace(b"{'descr'", b",'descr\"", 1))
+
+
+def several(path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, np.zeros(3, np.uint8))
+
+
+def vast(path: Path) -> None:
+    np.save(path, np.zeros(3, np.uint8))
+    path.write_bytes(
+        path.read_bytes().replace(b"(3,), }" + b" " * 12, b"(3" + b"0" * 12 + b",), }", 1)
+    )
+
+
+FILES = {"empty.npy": Path.touch, "torn.npy": torn, "several.npy": several, "vast.npy": vast}
+
+
 @pytest.fixture(scope="module")
 def packed() -> Program:
     backbone = find_backbone("resnet20+w0.5").sized(16)
@@ -39,6 +61,7 @@ def file(packed: Program, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("packed") / "model.bnn"
     about = About(arch="resnet20 | 9x3 mean", labels=LABELS, accuracy=0.875, data="things, test")
     model.save(packed, path, about)
+    model.save(replace(packed, normal=None), path.with_name("plain.bnn"), about)
     return path
 
 
@@ -86,10 +109,21 @@ def test_beside_torch_there_is_a_ratio(file: Path) -> None:
         (("run", "{file}", "nowhere.png"), "nowhere.png"),
         (("run", "{file}", "{file}"), "cannot be read as a picture"),
         (("run", "{file}", "x.npy", "--isa", "sse9"), "no instruction set is called 'sse9'"),
+        (("run", "{file}", "x.npy", "--top", "0"), "--top is at least 1; got 0"),
+        (("run", "{file}", "{folder}/empty.npy"), "empty.npy cannot be read as a .npy"),
+        (("run", "{file}", "{folder}/torn.npy"), "torn.npy cannot be read as a .npy"),
+        (("run", "{file}", "{folder}/several.npy"), "several.npy cannot be read as a .npy"),
+        (("run", "{file}", "{folder}/vast.npy"), "vast.npy cannot be read as a .npy"),
+        (("run", "{plain}", "x.npy"), "no picture can be run on it"),
     ],
 )
-def test_a_mistake_is_told_in_one_line(file: Path, args: tuple[str, ...], says: str) -> None:
-    said = call(*(str(file) if arg == "{file}" else arg for arg in args))
+def test_a_mistake_is_told_in_one_line(
+    file: Path, tmp_path: Path, args: tuple[str, ...], says: str
+) -> None:
+    plain = file.with_name("plain.bnn")
+    for path, does in FILES.items():
+        does(tmp_path / path)
+    said = call(*(arg.format(file=file, plain=plain, folder=tmp_path) for arg in args))
     assert said.returncode == 2
     assert says in said.stderr
     assert "Traceback" not in said.stderr
