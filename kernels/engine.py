@@ -116,8 +116,13 @@ class Engine:
     def values(self, images: Images) -> dict[int, Array]:
         """Every value, node by node: what a run computes, to be looked at.
 
-        Floats are (sets, batch, height, width, channels), signs packed likewise.
+        Floats are (sets, batch, height, width, channels), signs packed likewise; the image is as
+        the first ops read it.
         """
+        self._call(images)
+        if (normal := self.program.normal) is not None and images.dtype == np.uint8:
+            mean, std = np.array(normal.mean, np.float32), np.array(normal.std, np.float32)
+            images = (images.astype(np.float32) - mean) / std
         known: dict[int, Array] = {0: images[None]}
         for node, runs in zip(self.program.nodes, self._runners, strict=True):
             known |= self._one(node, runs, known)

@@ -87,6 +87,9 @@ def test_whole_numbers_are_normalised_as_float32_is() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (3, 12, 12, 3), np.uint8)
     prepared = (pixels.astype(np.float32) - mean) / std
     np.testing.assert_array_equal(engine.run(pixels), engine.run(prepared))
+    values = engine.values(pixels)
+    np.testing.assert_array_equal(values[0][0], prepared)
+    np.testing.assert_array_equal(values[PROGRAM.output].reshape(3, -1), engine.run(pixels))
 
 
 def test_images_of_another_form_are_refused() -> None:
@@ -99,6 +102,8 @@ def test_images_of_another_form_are_refused() -> None:
         engine.run(IMAGES.astype(np.float64))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="batch is 1"):
         engine.run(IMAGES[:0])
+    with pytest.raises(TypeError, match="how to normalise uint8"):
+        engine.values(IMAGES.astype(np.uint8))
 
 
 def native(size: int = 4096) -> _core.Program:
