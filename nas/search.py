@@ -81,9 +81,10 @@ def _planned(work: Work) -> None:
 
 def _phase(work: Work, name: str) -> None:
     """Does what is left of it, and says what came of it."""
-    done = work.run.phase(name)["done"]
-    if done and name in ("profile", "supernet"):
+    if work.run.phase(name)["done"] and name in _ONCE and _ONCE[name](work):
         return
+    if name != "report":  # which says how far the others are
+        work.run.note_phase(name, 0.0, done=False)
     with work.run.clocked(name):
         said = _DO[name](work)
     if said:
@@ -111,19 +112,27 @@ def _explore(work: Work) -> str:
     return exploring(work)
 
 
-def _measure(work: Work) -> str:
-    from nas.phases.exploring import front_of, known_of, opened, tabled
-    from nas.phases.measuring import measuring
+def _measured(work: Work) -> bool:
+    from nas.phases.exploring import front_of, known_of, records_of
+    from nas.phases.profiling import measured_here
+    from nas.phases.standing import stands
 
-    _, records = opened(work)
-    front = front_of(work, records)
-    stamp = {"front": [t.asked.key for t in front], "known": [*known_of(work, records)]}
-    if work.run.has("measured.json") and work.run.get("measured.json") == stamp:
-        return ""
-    work.run.note_phase("measure", 0.0, done=False)
+    records = records_of(work)
+    front, known = front_of(work, records), known_of(work, records)
+    return stands(work.run, front, known, here=measured_here(work))
+
+
+def _measure(work: Work) -> str:
+    from nas.phases.exploring import front_of, known_of, records_of, tabled
+    from nas.phases.measuring import measuring
+    from nas.phases.profiling import measured_here
+    from nas.phases.standing import note
+
+    records = records_of(work)
+    front, known = front_of(work, records), known_of(work, records)
     tabled(work, records)
-    said = measuring(work, front, known_of(work, records))
-    work.run.put("measured.json", stamp)
+    said = measuring(work, front, known)
+    note(work.run, front, known, timed=measured_here(work))
     return said
 
 
@@ -139,6 +148,12 @@ def _report(work: Work) -> str:
     return f"{report([work.run.home])}"
 
 
+# Whether a phase that is done has nothing left to do; others are asked each time.
+_ONCE: dict[str, Callable[[Work], bool]] = {
+    "profile": lambda work: True,
+    "supernet": lambda work: True,
+    "measure": _measured,
+}
 _DO: dict[str, Callable[[Work], str]] = {
     "profile": _profile,
     "supernet": _supernet,

@@ -58,7 +58,7 @@ def _run(run: Run, arches: Arches) -> dict[str, Any]:
         "axes": [{"name": name, "choices": list(of)} for name, of in axes.items()],
         "trials": _columns(run, objectives, axes),
         "front": [_trim(row) for row in front],
-        "front_is_final": run.front is not None,
+        "front_is_final": run.front is not None and words.measured(run),
         "knee": knee_of(front),
         "known": [_trim(row) for row in run.known],
         "ops": _by_key(run.ops),

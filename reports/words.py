@@ -32,8 +32,10 @@ def state(run: Run) -> str:
     seen, wanted = len(run.trials), run.asked.get("trials")
     done = {str(phase.get("phase")): bool(phase.get("done")) for phase in run.phases}
     unfinished = [name for name in _DOING if done.get(name) is False]
-    if not unfinished and not done.get("explore"):
-        unfinished = ["explore"]
+    if not unfinished and not done.get("explore"):  # between two phases
+        order = [*_DOING]
+        last = max((order.index(name) for name in order if name in done), default=-1)
+        unfinished = [order[last + 1]]
     of = f" of {wanted}" if wanted else ""
     if not run.phases:
         return "The search has hardly begun: no phase of it has been noted yet."
@@ -106,12 +108,17 @@ def _limits(run: Run) -> list[str]:
 
 
 def _not_measured(run: Run) -> str:
-    if any(phase.get("phase") == "measure" and phase.get("done") for phase in run.phases):
+    if measured(run):
         return (
             "Whole programs were not timed: the times of ops come from another machine. Copy the "
             "folder there and repeat the search's command, which then measures the front."
         )
     return "Whole programs were not timed yet: the search measures its front when it has found it."
+
+
+def measured(run: Run) -> bool:
+    """Whether the phase that measures the front is done; until then it may be that of before."""
+    return any(phase.get("phase") == "measure" and phase.get("done") for phase in run.phases)
 
 
 def plural(count: int, what: str) -> str:

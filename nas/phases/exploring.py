@@ -14,6 +14,7 @@ from nas.console.screen import Bar, spoken
 from nas.phases.correcting import KEPT, correction_of
 from nas.phases.learning import home_of
 from nas.phases.profiling import latency_of
+from nas.phases.standing import stands
 from nas.phases.work import Work, axes_of, training
 from nas.runs.run import Run
 from nas.study.objectives import column
@@ -76,9 +77,13 @@ def exploring(work: Work) -> str:
 
 def opened(work: Work) -> tuple[Study, Records]:
     study = Study(plan_of(work), work.run.home / "study.journal")
-    records = Records(work.run.home / "scores.jsonl")
+    records = records_of(work)
     study.recall(records.trials)
     return study, records
+
+
+def records_of(work: Work) -> Records:
+    return Records(work.run.home / "scores.jsonl")
 
 
 def plan_of(work: Work) -> Plan:
@@ -141,7 +146,7 @@ class _Told:
 
 
 def tabled(work: Work, records: Records) -> None:
-    """trials.csv, and front.csv as far as it is predicted."""
+    """trials.csv, and front.csv as far as it is predicted, where what was measured is another."""
     from nas.phases.measuring import rows
 
     limits, spent = work.asked.limits, 0.0
@@ -160,8 +165,11 @@ def tabled(work: Work, records: Records) -> None:
             "batch": asked.batch, **chosen,
         })  # fmt: skip
     work.run.put_rows("trials.csv", table)
-    if not work.run.phase("measure")["done"]:
-        work.run.put_rows("front.csv", rows(work, front_of(work, records)))
+    best = front_of(work, records)
+    if not stands(work.run, best, known_of(work, records)):
+        if work.run.phase("measure")["done"]:
+            work.run.note_phase("measure", 0.0, done=False)
+        work.run.put_rows("front.csv", rows(work, best))
 
 
 def front_of(work: Work, records: Records) -> list[Trial]:

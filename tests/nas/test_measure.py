@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pandas
 import pytest
 import torch
 
+import nas.search
+from nas.phases.exploring import tabled
+from nas.phases.standing import note
+from nas.phases.work import Work
+from nas.runs.run import Run
 from nas.search import search
+from nas.study.records import Records
+from nas.study.trial import Asked, Scored
+from reports.run import read
+from reports.words import state
 from search_spaces.arch import Arch
+from search_spaces.text import to_text
 from trainers.candidates import Candidates
 from trainers.networks.network import Network
 
@@ -23,10 +35,14 @@ OPTIONS: dict[str, Any] = {"epochs": 1.0, "trials": 8, "workers": 1, "until": "m
 @pytest.fixture
 def foreign(run_folder: Path) -> Path:
     """A run whose ops were timed on another machine: nothing is timed here."""
-    file = run_folder / "profile.json"
-    content = json.loads(file.read_text())
-    file.write_text(json.dumps({**content, "machine": {**content["machine"], "name": "other"}}))
+    moved(run_folder, "other")
     return run_folder
+
+
+def moved(run: Path, machine: str) -> None:
+    file = run / "profile.json"
+    content = json.loads(file.read_text())
+    file.write_text(json.dumps({**content, "machine": {**content["machine"], "name": machine}}))
 
 
 def test_networks_that_lie_elsewhere_are_held_against_programs_on_the_cpu(
@@ -52,3 +68,58 @@ def test_networks_that_lie_elsewhere_are_held_against_programs_on_the_cpu(
     assert len(weights) >= len(front) > 0
     assert front["same_path"].all()
     assert (front["images"] > 0).all()
+
+
+def test_a_front_is_timed_once_the_run_is_on_the_machine_of_its_profile(
+    foreign: Path, op_times: Path
+) -> None:
+    search(run=foreign, profile=op_times, **OPTIONS)
+    assert pandas.read_csv(foreign / "front.csv")["measured_ms"].isna().all()
+    moved(foreign, str(json.loads(op_times.read_text())["machine"]["name"]))
+    search(run=foreign, profile=op_times, **OPTIONS)
+    timed = (foreign / "front.csv").read_text()
+    assert (pandas.read_csv(foreign / "front.csv")["measured_ms"] > 0).all()
+    moved(foreign, "other")  # as after an update: the times that were taken stay
+    search(run=foreign, profile=op_times, **OPTIONS)
+    assert (foreign / "front.csv").read_text() == timed
+
+
+def scored(work: Work, records: Records, number: int, error: float) -> None:
+    genome = work.space.sample(Random(number))
+    arch = work.space.decode(genome)
+    asked = Asked(number=number, batch=0, key=arch.key, arch=to_text(arch), genome=genome)
+    records.add(asked, Scored(values={"error": error, "latency_ms": 1.0}))
+
+
+def test_a_front_that_candidates_changed_is_no_longer_the_measured_one(
+    work: Work, tmp_path: Path
+) -> None:
+    mine, records = replace(work, run=Run(tmp_path)), Records(tmp_path / "scores.jsonl")
+    scored(work, records, 0, error=0.3)
+    mine.run.note_phase("measure", 1.0, done=True)
+    note(mine.run, records.trials, [], timed=True)
+    (tmp_path / "front.csv").write_text("measured")
+    scored(work, records, 1, error=0.4)
+    tabled(mine, records)
+    assert (tmp_path / "front.csv").read_text() == "measured"
+    assert mine.run.phase("measure")["done"]
+    scored(work, records, 2, error=0.2)
+    tabled(mine, records)
+    assert mine.run.front["number"].tolist() == [2]
+    assert not mine.run.phase("measure")["done"]
+
+
+def test_a_phase_is_noted_when_it_begins(
+    tmp_path: Path, op_times: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+
+    def profiling(work: Work) -> str:
+        said.append(state(read(work.run.home)))
+        return ""
+
+    monkeypatch.setattr(nas.search, "_planned", lambda work: None)
+    monkeypatch.setitem(nas.search._DO, "profile", profiling)
+    search(run=tmp_path / "r", profile=op_times, until="profile")
+    assert said == [said[0]]
+    assert said[0].startswith("The search is not done (measuring ops)")

@@ -58,6 +58,13 @@ def test_before_the_search_wrote_its_front_it_is_that_of_the_candidates(full: Ru
     assert page_data([unfinished])["runs"][0]["front_is_final"] is False
 
 
+def test_a_front_is_final_once_it_is_measured(full: Run) -> None:
+    assert page_data([full])["runs"][0]["front_is_final"] is True
+    phases = [{**phase, "done": phase["phase"] != "measure"} for phase in full.phases]
+    exploring = replace(full, phases=phases)  # on, after it was done
+    assert page_data([exploring])["runs"][0]["front_is_final"] is False
+
+
 def test_the_knee_is_taken_by_measured_time_where_all_have_one() -> None:
     rows: list[Row] = [
         {"key": "a", "latency_ms": 1.0, "measured_ms": 1.0, "error": 0.9},
@@ -155,9 +162,12 @@ def test_json_in_a_page_ends_nothing_and_has_no_odd_numbers() -> None:
     ("phases", "said"),
     [
         ({}, "has hardly begun"),
-        ({"profile": True}, "not done (exploring)"),
+        ({"plan": True, "profile": False}, "not done (measuring ops)"),
+        ({"plan": True}, "not done (measuring ops)"),
+        ({"profile": True}, "not done (training the supernet)"),
         ({"profile": True, "supernet": False}, "not done (training the supernet)"),
         ({"explore": True}, "is done: 60 candidates"),  # with a profile and weights of others
+        ({"supernet": True}, "not done (exploring)"),
         ({"explore": True, "measure": False}, "not done (measuring the front)"),
         ({"explore": True, "measure": True, "report": False}, "is done"),
     ],
