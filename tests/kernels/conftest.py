@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kernels import bits, reference
+from kernels import bits, isas, reference
 from kernels.binary import Constants, Result
 from kernels.ops import BinaryConv, Curve, Residual
 
@@ -66,6 +66,17 @@ def make_case(op: BinaryConv, seed: int = 0, batch: int = 1) -> Case:
             bits=bits.pack(reference.signs(op, y, constants)) if after.signs else None,
         )
     return Case(op, batch, x, w, constants, residual, expected)
+
+
+@pytest.fixture
+def lacking(monkeypatch: pytest.MonkeyPatch) -> Iterator[isas.Isa]:
+    """An instruction set that is in the table, first, and that no machine of tests can run."""
+    row = isas.Isa("avx1024", "", False, (("words-rows", ""),), "")
+    rows = (row, *isas.every())
+    monkeypatch.setattr(isas, "every", lambda: rows)
+    isas.available.cache_clear()
+    yield row
+    isas.available.cache_clear()
 
 
 @pytest.fixture
