@@ -11,6 +11,7 @@ import numpy as np
 import other_cpus
 import pytest
 from c_builds import images_of, prepared
+from numpy.typing import NDArray
 from planned_programs import STRUCTURES, grouped, of_backbone, planned, tied
 from programs import random_program, small
 
@@ -41,21 +42,33 @@ def answers(runtime: Any, program: Program, images: Images, file: Path) -> Float
     return np.asarray(answer)
 
 
-def close(got: Floats, due: Floats) -> None:
-    """For most of the images: of one, a number next to its threshold may have fallen over it."""
+def same(got: Floats, due: Floats) -> NDArray[np.bool_]:
+    """Image by image: in its decision and, but for rounding, in all numbers."""
     assert got.shape == due.shape
     got, due = (all_of.reshape(len(all_of), -1) for all_of in (got, due))
-    same = np.abs(got - due).max(1) <= 1e-4 * np.maximum(1, np.abs(due).max(1))
-    same &= got.argmax(1) == due.argmax(1)
-    assert same.mean() > 0.5, f"{got} instead of {due}"
+    near = np.abs(got - due).max(1) <= 1e-4 * np.maximum(1, np.abs(due).max(1))
+    agree: NDArray[np.bool_] = near & (got.argmax(1) == due.argmax(1))
+    return agree
+
+
+def close(got: Floats, due: Floats, least: float = 0.75) -> None:
+    """For so many of the images: of some, a number next to its threshold may have fallen over it.
+
+    Of 8 images through a deep network that happens to one (resnet32) or none.
+    """
+    assert same(got, due).mean() >= least, f"{got} instead of {due}"
 
 
 def test_any_program_answers_as_the_engine_does(runtime: Any, tmp_path: Path) -> None:
+    """For most images of each, and for nearly all of all; all 600 were seen to be the same."""
+    every = []
     for seed in range(200):
         program = random_program(Random(seed), most=12)
         images = images_of(program, 3, seed)
         got = answers(runtime, program, images, tmp_path / "net.onnx")
-        close(got, Engine(program, measured=False).run(images))
+        every.append(same(got, Engine(program, measured=False).run(images)))
+        assert every[-1].mean() > 0.5, f"seed {seed}"
+    assert np.mean(every) >= 0.98
 
 
 @pytest.mark.parametrize("name", STRUCTURES)
@@ -80,14 +93,14 @@ def test_real_convolutions_in_groups_give_their_maps(runtime: Any, tmp_path: Pat
     program = grouped()
     images = images_of(program, 3, seed=0)
     due = Engine(program, measured=False).run(images)
-    close(answers(runtime, program, images, tmp_path / "net.onnx"), due)
+    close(answers(runtime, program, images, tmp_path / "net.onnx"), due, 1.0)
 
 
 def test_what_is_on_its_threshold_is_plus_one(runtime: Any, tmp_path: Path) -> None:
     program = tied()
     images = images_of(program, 2, seed=0)
     due = Engine(program, measured=False).run(images)
-    close(answers(runtime, program, images, tmp_path / "net.onnx"), due)
+    close(answers(runtime, program, images, tmp_path / "net.onnx"), due, 1.0)
     assert not np.allclose(Engine(tied(above=True), measured=False).run(images), due)
 
 
