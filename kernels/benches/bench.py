@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kernels import _core, baselines, choice, isas, machine, sample, timing
+from kernels import _core, baselines, choice, gate, isas, machine, sample, timing
 from kernels.baselines import Baseline
 from kernels.benches.check import check
 from kernels.benches.layers import Layer
@@ -76,14 +76,19 @@ class Plan:
 
 
 def bench(plan: Plan) -> Iterator[Outcome]:
-    """One outcome for each layer of each run, as soon as it is there. See `rows.merged`."""
+    """One outcome for each layer of each run, as soon as it is there. See `rows.merged`.
+
+    A layer is measured while nothing of ours trains or scores on this machine.
+    """
     checked: dict[Layer, str] = {}
     with baselines.threads(plan.threads) if plan.uses_torch else contextlib.nullcontext():
         for run in range(plan.runs):
             for layer in plan.layers:
                 if layer not in checked:
                     checked[layer] = _checked(plan, layer)
-                yield _measured(plan, layer, checked[layer], run)
+                with gate.alone():
+                    outcome = _measured(plan, layer, checked[layer], run)
+                yield outcome
 
 
 def limit_isa() -> str:

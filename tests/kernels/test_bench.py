@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import fcntl
 import importlib.util
 import json
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kernels import baselines, choice, isas, sample
+from kernels import baselines, choice, isas, sample, timing
 from kernels.__main__ import main
 from kernels.benches import bars, bench, check, layers, table
 from kernels.benches.layers import Layer
@@ -158,6 +159,25 @@ def test_a_wrong_argument_is_told_what_is_wanted(
     with pytest.raises(SystemExit):
         main([*TINY, "--no-torch", "--folder", ".", *asked])
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_layer_is_measured_alone_on_the_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BNN_GATE", str(tmp_path / "locks"))
+    measure, asked = timing.measure, []
+
+    def watched(*args: Any, **options: Any) -> Any:
+        with (tmp_path / "locks" / "work.lock").open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        asked.append(args)
+        return measure(*args, **options)
+
+    monkeypatch.setattr(timing, "measure", watched)
+    plan = bench.Plan(layers=layers.parse("8@4"), rounds=1, torch=False, folder=tmp_path)
+    (outcome,) = bench.bench(plan)
+    assert outcome.rows
+    assert asked
 
 
 def test_ctrl_c_shows_and_writes_what_was_measured_so_far(
