@@ -1,4 +1,4 @@
-"""A space of one's own, as the README of the spaces brings one, is trained like those with names."""
+"""A space of one's own, as the README of the spaces brings one, trains like those with names."""
 
 from __future__ import annotations
 
