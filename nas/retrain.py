@@ -47,12 +47,14 @@ def _retrain(asked: Retrain, screen: Any) -> list[Path]:
     from nas.phases.work import Stopped
     from nas.picks.planned import noted, planned
     from nas.picks.product import RESULT
+    from nas.processes.together import shareable
     from nas.runs import homes
     from trainers.learning.recipes import describe
     from trainers.learning.stop import asked_to_stop
 
     every = planned(asked)
     job = every[0].training.job()  # what cannot be done is said before anything is noted
+    shareable(job.recipe.batch, asked.training_workers)
     with asked_to_stop() as stopped, homes.alone([one.home for one in every]):
         for one in every:
             homes.begun(one.home, noted(asked, one), INSTEAD)
@@ -82,10 +84,10 @@ def _trained(
     """By name why it failed, of those that did."""
     from kernels.machine import usable_cores
     from nas.picks.retraining import trained_together
-    from nas.processes.abreast import Means, abreast
+    from nas.processes.abreast import Means, abreast, why
     from nas.processes.together import Together
 
-    cuda = asked.device.startswith("cuda")
+    cuda, errors = asked.device.startswith("cuda"), dict[str, str]()
     if asked.training_workers > 1:
         for one in left:
             with screen.bar("retrain") as bar:
@@ -96,9 +98,12 @@ def _trained(
                     bar=bar,
                     stopped=stopped,
                 )
-                trained_together(one, batch, how)
+                try:
+                    trained_together(one, batch, how)
+                except Exception as error:
+                    errors[one.home.name] = why(one.home.name, error)
             if stopped():
-                return {}
+                return errors
     means = Means(
         at_once=asked.workers or (1 if cuda else max(1, usable_cores() // (asked.threads or 1))),
         cuda=cuda,
@@ -107,7 +112,8 @@ def _trained(
         name="retrain",
         stopped=stopped,
     )
-    return abreast({one.home.name: one for one in left}, means)
+    well = {one.home.name: one for one in left if one.home.name not in errors}
+    return errors | (abreast(well, means) if well else {})
 
 
 def _shown(asked: Retrain, done: Sequence[Path], screen: Any) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.console.screen import Screen
-from nas.processes.board import Last, Telling, new_board, watched
+from nas.processes.board import Last, Telling, new_board, stopping, watched
 from nas.processes.cluster import ray_cluster
 from trainers.learning.train import Progress
 
@@ -48,9 +48,17 @@ def abreast(trainings: Mapping[str, Training], means: Means) -> dict[str, str]:
                 break
             try:
                 training(tell)
-            except (ValueError, OSError) as error:
-                errors[name] = str(error)
+            except Exception as error:
+                errors[name] = why(name, error)
     return errors
+
+
+def why(name: str, error: Exception) -> str:
+    """In a line, why this training failed; of a defect of ours the log has all of it."""
+    if isinstance(error, ValueError | OSError):
+        return str(error)[:1000]
+    logging.getLogger(__name__).error("%s", name, exc_info=error)
+    return repr(error)[:1000]
 
 
 def _by_ray(trainings: Mapping[str, Training], means: Means) -> dict[str, str]:
@@ -104,12 +112,12 @@ def _trial() -> type:
             return True
 
         def step(self) -> dict[str, Any]:
+            if stopping(self._board):  # what waited for its turn is not begun
+                return {"failed": "", "done": True}
             try:
                 self._trainings[self._name](Telling(self._board, self._name))
             except Exception as error:  # tried again it would fail again
-                logging.getLogger(__name__).exception("%s", self._name)
-                said = error if isinstance(error, ValueError | OSError) else repr(error)
-                return {"failed": str(said)[:1000], "done": True}
+                return {"failed": why(self._name, error), "done": True}
             return {"failed": "", "done": True}
 
         def save_checkpoint(self, checkpoint_dir: str) -> None:

@@ -32,6 +32,9 @@ class Board:
     def stop(self) -> None:
         self._stop = True
 
+    def stopping(self) -> bool:
+        return self._stop
+
 
 class Telling:
     """Tells the board how far one training is, and whether to stop; not at every step."""
@@ -46,6 +49,13 @@ class Telling:
             return False
         self._said = time.monotonic()
         return bool(ray.get(self._board.at.remote(self._name, asdict(at))))
+
+
+def stopping(board: Any) -> bool:
+    """Whether it was told to stop, asked before anything is begun."""
+    import ray
+
+    return bool(ray.get(board.stopping.remote()))
 
 
 def new_board() -> Any:
