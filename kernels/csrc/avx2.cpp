@@ -111,6 +111,7 @@ const Product kProducts[] = {
 };
 
 constexpr int kTileSize = 6, kTilePieces = 1;
+constexpr bool kByRows = false;
 inline F splat(float x) { return _mm256_set1_ps(x); }
 inline F fused(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
 

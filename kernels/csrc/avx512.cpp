@@ -198,6 +198,7 @@ const Product kProducts[] = {
 };
 
 constexpr int kTileSize = 12, kTilePieces = 2;
+constexpr bool kByRows = true;
 #include "real_lanes.h"
 
 constexpr int kStemTile = 14;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "copy.h"
 #include "kernel.h"
 #include "pool.h"
 #include "room.h"
@@ -50,16 +51,6 @@ int64_t reach(const Weave& w) {
       most = std::max(most, i / w.period * w.step + from + 64);
     }
   return most;
-}
-
-// The rows of small images have a line of the cache or two: not worth a call.
-inline void copy(uint8_t* to, const uint8_t* from, int64_t bytes) {
-  if (bytes > 256) {
-    std::memcpy(to, from, bytes);
-    return;
-  }
-  for (; bytes >= 16; bytes -= 16, to += 16, from += 16) __builtin_memcpy(to, from, 16);
-  for (; bytes > 0; --bytes) *to++ = *from++;
 }
 
 }  // namespace

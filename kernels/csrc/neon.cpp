@@ -77,6 +77,7 @@ const Product kProducts[] = {
 };
 
 constexpr int kTileSize = 6, kTilePieces = 1;
+constexpr bool kByRows = false;
 inline F splat(float x) { return vdupq_n_f32(x); }
 inline F fused(F a, F b, F c) { return vfmaq_f32(c, a, b); }
 

@@ -72,6 +72,7 @@ const Product kProducts[] = {
 };
 
 constexpr int kTileSize = 2, kTilePieces = 1;
+constexpr bool kByRows = false;
 inline F splat(float x) { return F{x, x, x, x}; }
 inline F fused(F a, F b, F c) {
   for (int i = 0; i < kLanes; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);

@@ -26,9 +26,11 @@ struct RealPanel {
   const float* input;
   const int64_t* units;  // floats from input to the field of each pixel
   int pixels;
+  int first_row, row;    // of them, how many are equally far apart: the first ones, then so many each
+  int64_t step;          // floats from one of those to the next
   const RealRun* runs;
   int n_runs;
-  const int64_t* points;  // or, where the runs are short, each float's offset
+  const int64_t* points;  // where the runs are short, each float's offset too
   int n_points;
   const float* weights;  // of the first piece: [floats of the runs][16]
   int64_t stride;        // floats from the weights of one piece to those of the next

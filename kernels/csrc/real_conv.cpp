@@ -4,6 +4,7 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "copy.h"
 #include "pool.h"
 #include "room.h"
 
@@ -16,7 +17,7 @@ constexpr int64_t kMostBytes = int64_t{1} << 31;  // of a band of one row
 constexpr int64_t kChunk = 256;         // weights of a filter that stay in the first cache
 constexpr int64_t kShort = 32;          // floats in a run
 constexpr size_t kNear = 1 << 20;       // weights that stay in a cache
-constexpr int64_t kLong = 128;          // floats in a field: memory can be asked for meanwhile
+constexpr int64_t kFirst = 32 << 10;    // bytes that surely stay in the first cache
 
 }  // namespace
 
@@ -49,6 +50,7 @@ RealConv::RealConv(const RealShape& shape, const After& after, const Isa& isa,
   as_it_is_ = shape.padding == 0 && !(shape.depthwise() && shape.channels % kPiece);
   one_ = as_it_is_ && shape.kernel == 1 && shape.stride == 1;
   wide_ = shape.width + 2 * shape.padding;
+  row_ = shape.out(shape.width);
   plan_runs();
   plan_points();
   plan_blocks();
@@ -162,9 +164,9 @@ void RealConv::store(const float* image, int64_t row, int64_t rows, float* to) c
       std::memset(to, 0, sizeof(float) * wide_ * s.channels);
       continue;
     }
-    std::memset(to, 0, sizeof(float) * pad);
-    std::memcpy(to + pad, image + y * inner, sizeof(float) * inner);
-    std::memset(to + pad + inner, 0, sizeof(float) * pad);
+    for (int64_t i = 0; i < pad; ++i) to[i] = to[pad + inner + i] = 0.0f;
+    copy(reinterpret_cast<uint8_t*>(to + pad), reinterpret_cast<const uint8_t*>(image + y * inner),
+         static_cast<int64_t>(sizeof(float)) * inner);
   }
 }
 
@@ -202,13 +204,13 @@ void RealConv::panel(const Band& band, const Block& block, int64_t first, int64_
   alignas(64) float sums[kRealPixels * kSumRow];
   alignas(64) float sum[kRealPixels * kWidest];
   const int pixels = static_cast<int>(end - first);
-  const bool ahead = ending_.after.floats && field_ >= kLong;
+  const bool ahead = ending_.after.floats && band.all * shape_.filters * 4 > kFirst;
   for (int64_t i = 0; i < shape_.inputs; ++i) {
     Finish f = ending_.finish(i, block.first, block.width, band.first + first, band.all, io);
-    for (int p = 0; ahead && p < pixels; ++p)  // to be there when they are written
+    for (int p = 0; ahead && p < pixels; ++p)  // to be there to be written
       for (int c = 0; c < f.channels; c += kPiece)
         __builtin_prefetch(f.floats + p * f.floats_stride + c, 1);
-    add_up(band.inputs[i], block, units_.data() + first, pixels, sums);
+    add_up(band.inputs[i], block, first, pixels, sums);
     f.counts = sums;
     f.row_counts = kSumRow;
     f.pixels = pixels;
@@ -219,16 +221,19 @@ void RealConv::panel(const Band& band, const Block& block, int64_t first, int64_
 
 // A chunk of weights serves all pixels before the next one comes; but parts of several groups write
 // over each other's ends, so each of them is made whole before the next begins.
-void RealConv::add_up(const float* input, const Block& block, const int64_t* units, int pixels,
+void RealConv::add_up(const float* input, const Block& block, int64_t first, int pixels,
                       float* sums) const {
   RealPanel p{};
-  p.units = units;
+  p.units = units_.data() + first;
   p.pixels = pixels;
+  p.row = static_cast<int>(one_ ? kRealPixels : std::min<int64_t>(row_, kRealPixels));
+  p.first_row = static_cast<int>(one_ ? kRealPixels : row_ - first % row_);
+  p.step = shape_.stride * shape_.channels;
   for (const Part& part : block.parts)
     for (const Chunk& chunk : chunks_) {
       p.input = input + part.channel;
       p.runs = runs_.data() + chunk.first;
-      p.n_runs = points_.empty() ? chunk.n : 0;
+      p.n_runs = chunk.n;
       p.points = points_.data();
       p.n_points = static_cast<int>(points_.size());
       p.weights = first_weight_ + part.weights + chunk.begin * part.pieces * kPiece;

@@ -57,7 +57,7 @@ class RealConv final : public Runner {
   void store(const float* image, int64_t row, int64_t rows, float* to) const;
   void panel(const Band& band, const Block& block, int64_t first, int64_t end,
              const Io& io) const;
-  void add_up(const float* input, const Block& block, const int64_t* units, int pixels,
+  void add_up(const float* input, const Block& block, int64_t first, int pixels,
               float* sums) const;
 
   const RealShape shape_;
@@ -67,6 +67,7 @@ class RealConv final : public Runner {
   bool as_it_is_;              // the input is read where it lies
   bool one_;                   // and no window is larger than a pixel: a batch is one tall image
   int64_t wide_;               // pixels of a row of the input, with its border
+  int64_t row_;                // and of a row of the output
   int64_t band_;               // output rows in a band
   std::vector<RealRun> runs_;
   std::vector<Chunk> chunks_;

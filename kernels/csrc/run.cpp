@@ -4,23 +4,13 @@
 #include <cstring>
 #include <stdexcept>
 
+#include "copy.h"
 #include "kernel.h"
 #include "pool.h"
 #include "room.h"
 
 namespace bnn {
 namespace {
-
-// A stretch of a few bytes: not worth a call.
-inline void copy(uint8_t* to, const uint8_t* from, int64_t bytes) {
-  if (bytes > 256) {
-    std::memcpy(to, from, bytes);
-    return;
-  }
-  for (; bytes >= 16; bytes -= 16, to += 16, from += 16) __builtin_memcpy(to, from, 16);
-  for (; bytes >= 8; bytes -= 8, to += 8, from += 8) __builtin_memcpy(to, from, 8);
-  for (; bytes > 0; --bytes) *to++ = *from++;
-}
 
 // The two nibbles of every step-th byte.
 void split(const uint8_t* from, int64_t step, int64_t n, uint8_t* low, uint8_t* high) {
