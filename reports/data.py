@@ -23,6 +23,8 @@ def page_data(runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
         "runs": shown,
+        "times": words.times(runs),
+        "apart": words.apart(runs),
         **arches.data(),
         "hypervolume": growth(runs),
     }
@@ -65,6 +67,7 @@ def _run(run: Run, arches: Arches) -> dict[str, Any]:
         "kernels": [_trim(row) for row in run.kernels],
         "picks": [dict(pick) for pick in run.picks],
         "fidelity": run.fidelity and dict(run.fidelity),
+        "place": words.place(run),
         "fitted_on": (run.latency or {}).get("fitted_on"),
         "time": time_errors([*front, *run.known]),
         "importance": choices.importance(run.trials, axes, wanted),

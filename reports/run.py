@@ -26,7 +26,10 @@ _YES, _NO = ("true", "1", "yes"), ("false", "0", "no")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """`front` is None where the search has not written one yet; a table without rows is empty."""
+    """`front` is None where the search has not written one yet; a table without rows is empty.
+
+    `latency` is of the machine that the networks are for, `about` of the one that searched.
+    """
 
     folder: Path
     about: Mapping[str, Any]
@@ -71,13 +74,22 @@ def read(folder: Path) -> Run:
         kernels=table(folder / "kernels.csv"),
         picks=[pick for pick in map(_object, _results(folder)) if pick is not None],
         fidelity=_object(folder / "fidelity.json"),
-        latency=_object(folder / "latency.json"),
+        latency=_latency(folder),
         tables=sorted(file.name for file in folder.glob("*.csv")),
     )
 
 
 def _results(folder: Path) -> list[Path]:
     return sorted(folder.glob("picks/*/result.json"))
+
+
+def _latency(folder: Path) -> dict[str, Any] | None:
+    """What was fitted, and on which machine, with how many threads, the times of ops were taken."""
+    found, profile = _object(folder / "latency.json"), _object(folder / "profile.json")
+    if found is None and profile is None:
+        return None
+    where = {name: (profile or {}).get(name) for name in ("machine", "threads")}
+    return {**where, **(found or {})}
 
 
 def _object(path: Path) -> dict[str, Any] | None:

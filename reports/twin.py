@@ -17,6 +17,8 @@ def markdown(data: Mapping[str, Any], title: str, tables: Mapping[str, Sequence[
     """`tables`: the CSV files of each run, by its folder."""
     arches = {key: arch[0] for key, arch in data["arches"].items()}
     lines = [f"# {_plain(title)}", ""]
+    for said in data["apart"]:
+        lines += [said, ""]
     for run in data["runs"]:
         lines += [f"## {_plain(run['name'])}", "", *_summary(run)]
         lines += [*_front(run, arches), *_known(run, arches)]
@@ -44,7 +46,10 @@ def _summary(run: Mapping[str, Any]) -> Iterator[str]:
         most = "" if space.get("exact", True) else "at most "
         yield f"- the space has {most}{space['architectures']:,} architectures"
     if machine:
-        yield f"- machine: {_plain(machine.get('cpu'))}, {machine.get('cores')} cores"
+        cores = f"{machine.get('cores')} cores"
+        yield f"- machine of the search: {_plain(machine.get('cpu'))}, {cores}"
+    if run["place"]:
+        yield f"- times are of one image, on {_plain(run['place'])}"
     versions = about.get("versions") or {}
     if versions:
         commit = f", commit {about['commit']}" if about.get("commit") else ""

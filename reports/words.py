@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from reports.run import Run
 
@@ -119,6 +121,40 @@ def _not_measured(run: Run) -> str:
 def measured(run: Run) -> bool:
     """Whether the phase that measures the front is done; until then it may be that of before."""
     return any(phase.get("phase") == "measure" and phase.get("done") for phase in run.phases)
+
+
+def place(run: Run) -> str:
+    """Where times were taken: the machine of the profile, which need not be that of the search."""
+    machine, threads = _timed_by(run)
+    said = [str(machine.get("cpu") or ""), plural(int(threads), "thread") if threads else ""]
+    return ", ".join(filter(None, said))
+
+
+def _timed_by(run: Run) -> tuple[Mapping[str, Any], Any]:
+    latency = run.latency or {}
+    machine = latency.get("machine") or run.about.get("machine") or {}
+    return machine, latency.get("threads") or run.asked.get("threads")
+
+
+def times(runs: Sequence[Run]) -> str:
+    """Of several runs, each with its machine where these differ."""
+    places = [place(run) or "a machine that nobody noted" for run in runs]
+    if len(set(places)) == 1:
+        return f"Times are of one image, on {places[0]}."
+    said = (f"{run.name} on {where}" for run, where in zip(runs, places, strict=True))
+    return f"Times are of one image: {'; '.join(said)}."
+
+
+def apart(runs: Sequence[Run]) -> list[str]:
+    """Why numbers of these runs do not compare."""
+    said, where = [], [_timed_by(run) for run in runs]
+    if len({(run.about.get("data") or {}).get("digest") for run in runs}) > 1:
+        said.append("These runs are of different data: their accuracies do not compare.")
+    if len({machine.get("name") for machine, _ in where}) > 1:
+        said.append("The times of these runs are of different machines: they do not compare.")
+    elif len({threads for _, threads in where}) > 1:
+        said.append("The times of these runs are with different threads: they do not compare.")
+    return said
 
 
 def plural(count: int, what: str) -> str:

@@ -16,7 +16,8 @@ _CLASSES = 10
 class MadeUp:
     """What to make up. `told`: how many candidates were scored before the search was killed.
 
-    `max_latency` makes what is slower infeasible. `data` and `classes` may be any text.
+    `max_latency` makes what is slower infeasible. `data` and `classes` may be any text. `timed_on`:
+    another machine, of which a profile was given. `seeds`: with how many each pick is retrained.
     """
 
     trials: int = 200
@@ -28,7 +29,9 @@ class MadeUp:
     max_latency: float | None = None
     failing: float = 0.0  # the share that fails
     measured: bool = True
+    timed_on: str | None = None
     picks: int = 0
+    seeds: int = 1
     fidelity: bool = False
     data: str = "made-up"
     classes: tuple[str, ...] = tuple(f"class {n}" for n in range(_CLASSES))

@@ -19,6 +19,9 @@ def write(made: MadeUp, folder: Path) -> Path:
     scored = rows.trials(made)
     _json(folder / "run.json", _about(made, folder))
     _json(folder / "phases.json", _phases(made, scored))
+    if made.timed_on:
+        where = {"machine": {"name": made.timed_on, "cpu": made.timed_on}, "threads": 2}
+        _json(folder / "profile.json", where)
     if not scored:
         return folder
     _csv(folder / "trials.csv", scored)

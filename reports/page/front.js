@@ -114,10 +114,8 @@ function reshape() {
 function frontWords() {
   const measured = RUNS.filter((run) => run.missing.measured && !run.missing.front).map((run) => (SEVERAL ? `${run.name}: ` : "") + run.missing.measured);
   const unfinished = RUNS.some((run) => !run.front_is_final && !run.missing.front) ? ["This is the front of the candidates so far."] : [];
-  const machine = RUNS[0].about.machine;
-  const where = machine ? `Times are of one image, on ${machine.cpu}, ${machine.cores} cores.` : "";
   const what = RUNS.some((run) => run.fronts.length) ? "What no other candidate beats. " : "";
-  return [`${what}Accuracy is the supernet's, on the selection split; retrained networks have a colour of their own.`, where, ...unfinished, ...measured].join(" ");
+  return [`${what}Accuracy is the supernet's, on the selection split; retrained networks have a colour of their own.`, DATA.times, ...unfinished, ...measured].join(" ");
 }
 
 function awayWords() {

@@ -3,9 +3,7 @@
 function showHead() {
   const states = document.getElementById("states");
   RUNS.forEach((run) => states.append(el("p", { class: "lead" }, SEVERAL && el("b", {}, `${run.name}: `), run.state)));
-  const digests = new Set(RUNS.map((run) => run.data.digest)), machines = new Set(RUNS.map((run) => (run.about.machine || {}).name));
-  if (digests.size > 1) states.append(empty("These runs are of different data: their accuracies do not compare."));
-  if (machines.size > 1) states.append(empty("These runs are of different machines: their times do not compare."));
+  DATA.apart.forEach((said) => states.append(empty(said)));
   const fronts = RUNS.flatMap((run) => run.fronts).filter(placed), figures = [];
   const figure = (value, said) => figures.push(el("div", { class: "figure" }, el("b", {}, value), el("span", {}, said)));
   if (fronts.length) {
@@ -38,7 +36,7 @@ function showRun() {
       el("div", {}, el("h3", {}, "Asked"), facts(Object.entries(run.asked).map(([name, value]) => [name.replaceAll("_", " "), written(value)]))),
       el("div", {}, el("h3", {}, "Data"), facts([...Object.entries(data).map(([name, value]) => [name, typeof value === "number" ? count(value) : written(value)]), ["size", size && size.join("×")], ["classes", classes && (classes.length > 12 ? `${classes.length}: ${classes.slice(0, 12).join(", ")}, …` : classes.join(", "))]]),
         el("h3", {}, "Time spent"), facts([...costs, ["retraining", run.retraining_seconds ? seconds(run.retraining_seconds) : null]])),
-      el("div", {}, el("h3", {}, "Machine"), facts(machine ? [["CPU", machine.cpu], ["cores", machine.cores], ["instructions", written(machine.flags)], ["system", machine.system], ["name", machine.name]] : [["", "not noted"]]),
+      el("div", {}, el("h3", {}, "Machine of the search"), facts(machine ? [["CPU", machine.cpu], ["cores", machine.cores], ["instructions", written(machine.flags)], ["system", machine.system], ["name", machine.name]] : [["", "not noted"]]),
         el("h3", {}, "Versions"), facts([...Object.entries(versions || {}), ["commit", commit], ["begun", when]]))));
     const { search, report, dashboard } = run.commands;
     section.append(el("h3", {}, "Commands"),

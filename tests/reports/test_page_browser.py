@@ -308,6 +308,13 @@ def test_two_runs_are_told_apart(browse: Any, pages: Any) -> None:
     assert first == "run"
 
 
+def test_each_runs_times_are_those_of_its_profiles_machine(browse: Any, pages: Any) -> None:
+    small: dict[str, Any] = {"trials": 20, "backbone": "digits"}
+    page = browse(pages(MadeUp(**small, timed_on="Pi 4"), MadeUp(**small, seed=7))).page
+    assert "run0 on Pi 4, 2 threads; run1 on " in page.inner_text("#front")
+    assert "of different machines: they do not compare" in page.inner_text("#states")
+
+
 def test_a_phone_scrolls_in_one_direction(browse: Any, pages: Any) -> None:
     size = {"width": 360, "height": 740}
     opened = browse(pages(RESNET), viewport=size, has_touch=True, is_mobile=True)

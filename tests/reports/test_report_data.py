@@ -13,6 +13,7 @@ from reports.data import front_of, growth, knee_of, page_data, time_errors
 from reports.made_up import MadeUp, write
 from reports.page import as_json
 from reports.run import Row, Run, read
+from reports.twin import markdown
 
 DIGITS = "digits"
 
@@ -177,3 +178,23 @@ def test_how_far_a_search_is_follows_from_its_phases(
 ) -> None:
     noted = [{"phase": name, "seconds": 1.0, "done": done} for name, done in phases.items()]
     assert said in words.state(replace(full, phases=noted))
+
+
+def test_times_are_of_the_machine_of_the_profile(tmp_path: Path, full: Run) -> None:
+    searched = str(full.about["machine"]["cpu"])
+    pi, xeon = (made(tmp_path / name, timed_on=name) for name in ("Pi 4", "Xeon"))
+    assert page_data([full])["times"] == f"Times are of one image, on {searched}."
+    data = page_data([pi])
+    assert data["times"] == "Times are of one image, on Pi 4, 2 threads."
+    assert data["apart"] == []
+    assert "times are of one image, on Pi 4, 2 threads\n" in markdown(data, "T", {})
+    both = page_data([pi, xeon])
+    assert both["times"] == (
+        "Times are of one image: Pi 4 on Pi 4, 2 threads; Xeon on Xeon, 2 threads."
+    )
+    assert both["apart"] == [
+        "The times of these runs are of different machines: they do not compare."
+    ]
+    assert both["apart"][0] in markdown(both, "T", {})
+    other = replace(pi, latency={**(pi.latency or {}), "threads": 1})
+    assert "with different threads" in page_data([pi, other])["apart"][0]
