@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels import sample
+from kernels import gate, sample
 from kernels.benches import check
 from kernels.benches.layers import Layer
 from kernels.bits import unpack
@@ -70,8 +70,9 @@ def bench(
         checked = _checked(layer, device)
         for batch in batches:
             op = layer.op(BITS)
-            theirs = baselines.best(op, batch, device.index) if torch else []
-            times = choice.compared(op, batch, device, candidates(op, device.capability))
+            with gate.alone():
+                theirs = baselines.best(op, batch, device.index) if torch else []
+                times = choice.compared(op, batch, device, candidates(op, device.capability))
             for product in dict.fromkeys(tile.product for tile in times):
                 best = min(
                     (t for t in times if t.product is product), key=lambda t: times[t].median_ns

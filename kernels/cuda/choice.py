@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from kernels import choice, files, sample, timing
+from kernels import choice, files, gate, sample, timing
 from kernels.cuda.alone import Alone, filled
 from kernels.cuda.conv import Conv, candidates
 from kernels.cuda.launch import Device
@@ -50,7 +50,8 @@ def fastest(op: Conv, batch: int, device: Device, folder: Path | None = None) ->
 def compared(op: Conv, batch: int, device: Device, among: Sequence[Tile]) -> dict[Tile, Timing]:
     given = sample.parameters(op, np.random.default_rng(0))
     device.load(Alone(op, given, batch, tile).launch.kernel for tile in among)
-    return {tile: measured(op, batch, device, tile) for tile in among}
+    with gate.alone():
+        return {tile: measured(op, batch, device, tile) for tile in among}
 
 
 def measured(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cuda_on_cpu import Cpu
@@ -42,6 +44,23 @@ def test_the_fastest_is_measured_once_and_remembered() -> None:
     assert set(entry["us"]) == {str(one) for one in candidates(OP, 75)}
     choice.fastest(OP, 2, device)
     assert device.launched > measured, "another batch is another question"
+
+
+def test_what_is_measured_has_the_machine_to_itself(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BNN_GATE", str(cache / "locks"))
+    before, asked = choice.measured, []
+
+    def measured(*given: Any) -> Any:
+        with (cache / "locks" / "work.lock").open() as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        asked.append(given)
+        return before(*given)
+
+    monkeypatch.setattr(choice, "measured", measured)
+    choice.fastest(OP, 1, Cpu(75))
+    assert asked
 
 
 def test_a_program_takes_the_tiles_that_were_chosen() -> None:
