@@ -33,7 +33,7 @@ def page_data(runs: Sequence[Run]) -> dict[str, Any]:
 def _run(run: Run, arches: Arches) -> dict[str, Any]:
     objectives = objectives_of(run)
     front = front_of(run)
-    for rows in (run.trials, front, run.known, run.picks):
+    for rows in (run.trials, front, run.known, run.picks, (run.fidelity or {}).get("archs") or ()):
         arches.add_all(rows)
     axes = axes_of(run)
     wanted = {name: one.column for name, one in costs(objectives).items()}

@@ -5,8 +5,9 @@ Time is the measured one where a row has it, else the predicted. The knee is whe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nas.console.units import TIMES, amount
 from reports.data import front_of, knee_of
@@ -99,8 +100,24 @@ def _by_key(run: Run, word: str) -> Row:
 
 
 def _scored(run: Run) -> dict[str, Row]:
-    """All that have a row, by key; that of the front comes before that of the trials."""
-    return {str(row["key"]): row for row in (*run.trials, *run.known, *front_of(run))}
+    """All that have a row, by key; that of the front comes before that of the trials, and both
+    before what was retrained or sampled without having been a candidate."""
+    sampled = (run.fidelity or {}).get("archs") or ()
+    outside = [_outside(one) for one in (*sampled, *run.picks)]
+    every = (*outside, *run.trials, *run.known, *front_of(run))
+    return {str(row["key"]): row for row in every}
+
+
+def _outside(one: Mapping[str, Any]) -> Row:
+    """As a row, from what fidelity.json or the folder of a pick says."""
+    searched = (one.get("search") or {}).get("accuracy")
+    return {
+        "key": one["key"],
+        "arch": one["arch"],
+        "known": one.get("known"),
+        "error": None if searched is None else 1 - searched,
+        "latency_ms": one.get("predicted_ms"),
+    }
 
 
 def _some(run: Run, front: Sequence[Row]) -> Sequence[Row]:

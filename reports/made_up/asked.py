@@ -18,6 +18,7 @@ class MadeUp:
 
     `max_latency` makes what is slower infeasible. `data` and `classes` may be any text. `timed_on`:
     another machine, of which a profile was given. `seeds`: with how many each pick is retrained.
+    `lines`: picks that were given as a line, and were no candidates.
     """
 
     trials: int = 200
@@ -32,6 +33,7 @@ class MadeUp:
     timed_on: str | None = None
     picks: int = 0
     seeds: int = 1
+    lines: int = 0
     fidelity: bool = False
     data: str = "made-up"
     classes: tuple[str, ...] = tuple(f"class {n}" for n in range(_CLASSES))

@@ -36,8 +36,10 @@ def write(made: MadeUp, folder: Path) -> Path:
     _csv(folder / "ops.csv", ops)
     if made.measured:
         _csv(folder / "kernels.csv", rows.kernels(made, front))
-    for row in rows.spread(front, made.picks):
-        _json(folder / "picks" / str(row["key"]) / "result.json", rows.pick(made, row))
+    for row in (*rows.spread(front, made.picks), *rows.others(made, scored, made.lines)):
+        for seed in range(made.seed, made.seed + made.seeds):
+            home = str(row["key"]) + (f"-s{seed}" if seed > made.seed else "")
+            _json(folder / "picks" / home / "result.json", rows.pick(made, row, seed))
     if made.fidelity and front:
         _json(folder / "fidelity.json", rows.fidelity(made, scored))
     return folder

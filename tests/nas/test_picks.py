@@ -76,6 +76,22 @@ def test_what_the_search_gave_comes_along() -> None:
     assert (bireal.name, bireal.accuracy, bireal.predicted_ms) == ("bireal", None, None)
 
 
+def test_what_was_no_candidate_is_found_where_it_was_sampled_or_retrained() -> None:
+    sampled, line = parse("1x1 mean | 2x4 mean", "digits"), parse("1x6 mean | 2x1 mean", "digits")
+    one = {"key": sampled.key, "arch": to_text(sampled), "supernet": 0.8, "predicted_ms": 3.0}
+    pick = {"key": line.key, "arch": to_text(line), "known": None, "search": None}
+    trial = {**pick, "key": TRIAL["key"], "arch": TRIAL["arch"], "search": {"accuracy": 0.1}}
+    picks = [{**pick, "predicted_ms": 5.0}, {**trial, "predicted_ms": 9.0}]
+    run = replace(run_of(), fidelity={"archs": [one]}, picks=picks)
+    found = chosen.find(run, sampled.key)
+    assert (found.arch, found.accuracy, found.predicted_ms) == (sampled, None, 3.0)
+    for word in (line.key, line.key[:6], to_text(line)):
+        found = chosen.find(run, word)
+        assert (found.arch, found.accuracy, found.predicted_ms) == (line, None, 5.0)
+    found = chosen.find(run, str(TRIAL["key"]))
+    assert (found.accuracy, found.predicted_ms) == (pytest.approx(0.6), 1.4)
+
+
 def test_the_knee_is_the_one_of_the_page() -> None:
     predicted = [{**one, "measured_ms": None} for one in FRONT]
     for front in (FRONT, predicted, FRONT[1:]):

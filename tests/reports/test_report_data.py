@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +24,13 @@ def made(folder: Path, **asked: object) -> Run:
     return read(write(MadeUp(**{"backbone": DIGITS, "trials": 60, **asked}), folder))  # type: ignore[arg-type]
 
 
+def keys(rows: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {str(row["key"]) for row in rows}
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    return made(tmp_path_factory.mktemp("runs") / "full", picks=2, fidelity=True)
+    return made(tmp_path_factory.mktemp("runs") / "full", picks=2, lines=1, fidelity=True)
 
 
 def test_columns_and_choices_are_those_of_the_trials(full: Run) -> None:
@@ -38,8 +44,12 @@ def test_columns_and_choices_are_those_of_the_trials(full: Run) -> None:
 
 def test_every_architecture_is_there_to_be_drawn(full: Run) -> None:
     data = page_data([full])
-    keys = {row["key"] for row in (*full.trials, *full.known)}
-    assert set(data["arches"]) == keys
+    sampled = (full.fidelity or {})["archs"]
+    assert keys(sampled) - keys(full.trials)
+    assert keys(full.picks) - keys(full.trials)
+    every = keys((*full.trials, *full.known, *full.picks, *sampled))
+    assert set(data["arches"]) == every
+    assert all(groups for _, groups, _ in data["arches"].values())
     text, groups, skips = next(a for a in data["arches"].values() if a[2])
     blocks = sum(data["groups"][n]["blocks"] for n in groups)
     assert blocks == 3
