@@ -130,16 +130,31 @@ def _picks(run: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "### Retrained"
     yield ""
-    yield "| architecture | search, % | retrained, % | packed, % | measured, ms |"
-    yield "|---|---:|---:|---:|---:|"
+    yield "| architecture | seed | search, % | retrained, % | packed, % | measured, ms |"
+    yield "|---|---:|---:|---:|---:|---:|"
+    by_key: dict[str, list[Mapping[str, Any]]] = {}
     for pick in run["picks"]:
-        three = " | ".join(
-            _percent((pick.get(what) or {}).get("accuracy"))
-            for what in ("search", "retrained", "packed")
-        )
-        time = _spread(pick.get("measured_ms"), pick.get("spread_ms"))
-        yield f"| {_code(pick.get('arch', pick['key']))} | {three} | {time} |"
+        by_key.setdefault(pick["key"], []).append(pick)
+    for picks in by_key.values():
+        name = _code(picks[0].get("arch", picks[0]["key"]))
+        for pick in picks:
+            three = " | ".join(_percent(_accuracy([pick], what)) for what in _THREE)
+            time = _spread(pick.get("measured_ms"), pick.get("spread_ms"))
+            yield f"| {name} | {_plain(pick.get('seed', _NONE))} | {three} | {time} |"
+        if len(picks) > 1:
+            three = " | ".join(_percent(_accuracy(picks, what)) for what in _THREE)
+            yield f"| {name} | mean of {len(picks)} | {three} | |"
     yield ""
+
+
+_THREE = ("search", "retrained", "packed")
+
+
+def _accuracy(picks: Sequence[Mapping[str, Any]], what: str) -> float | None:
+    """The mean of those that have it."""
+    found = [(pick.get(what) or {}).get("accuracy") for pick in picks]
+    there = [one for one in found if one is not None]
+    return sum(there) / len(there) if there else None
 
 
 def _missing(run: Mapping[str, Any]) -> Iterator[str]:

@@ -4,7 +4,7 @@ function tags(one) {
   const tag = (text, kind = "") => el("span", { class: `tag ${kind}` }, text);
   return el("div", { class: "tags" },
     SEVERAL && tag(runName(one)), one.knee && tag("knee", "on"), one.front && tag("front", "on"), one.fixed && tag("known"),
-    one.pick && tag("retrained", "re"), one.status === "infeasible" && tag("beyond the limits", "bad"), one.status === "failed" && tag("failed", "bad"),
+    one.picks.length > 0 && tag("retrained", "re"), one.status === "infeasible" && tag("beyond the limits", "bad"), one.status === "failed" && tag("failed", "bad"),
     one.trusted === false && tag("timed on a busy machine", "bad"), one.on_measured === false && tag("beaten when measured", "bad"));
 }
 
@@ -15,7 +15,7 @@ function summary(one) {
     el("h3", {}, title(one)), tags(one), drawing(one), el("p", { class: "mono note" }, one.text),
     el("table", { class: "numbers" }, el("tbody", {}, [
       [`${METRIC}, search`, percent(accuracy(one))],
-      one.pick && one.pick.retrained && [`${METRIC}, retrained`, percent(one.pick.retrained.accuracy)],
+      there(retrainedTo(one)) && [`${METRIC}, retrained`, percent(retrainedTo(one))],
       ["time, predicted", ms(one.latency_ms)], ["time, measured", ms(one.measured_ms)],
       ["file", bytes(one.size_bytes)], ["peak memory", bytes(one.memory_bytes)],
     ].filter(Boolean).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value))))),
@@ -29,7 +29,7 @@ function showCards() {
   const section = body("architecture"), holder = el("div", { class: "cards" }), picked = el("div");
   section.append(picked, holder);
   RUNS.filter((run) => run.missing.picks && !run.missing.candidates).forEach((run) => picked.append(note(SEVERAL ? `${run.name}: ${run.missing.picks}` : run.missing.picks)));
-  const retrained = RUNS.flatMap((run, r) => run.picks.map((pick) => architecture(r, pick.key)));
+  const retrained = RUNS.flatMap((run) => run.retrained);
   if (retrained.length) {
     picked.append(el("div", { class: "controls" }, "retrained:", retrained.map((one) => el("button", { type: "button", onclick: () => select(one) }, title(one)))));
   }
@@ -57,7 +57,7 @@ function card(one, before, other) {
         one.groups.length > 0 && drawingWords(one, other),
         el("p", { class: "mono" }, one.text), one.known && note(`key ${one.key}`),
         one.note && note(`It failed: ${one.note}.`), retrainOf(one)),
-      el("div", {}, accuracies(one), numbersOf(one, before), opsOf(one))));
+      el("div", {}, threeOf(one), numbersOf(one, before), opsOf(one))));
 }
 
 function drawingWords(one, other) {
@@ -75,15 +75,16 @@ function drawingWords(one, other) {
   return note(`${said.join("; ")}.`);
 }
 
-function accuracies(one) {
-  const pick = one.pick || {}, run = RUNS[one.run], images = run.data.selection;
+function threeOf(one) {
+  const run = RUNS[one.run], images = run.data.selection, found = accuracy(one);
+  const without = one.fixed ? "the supernet has no weights for it" : "it was no candidate";
   const column = (name, value, said, kind) => el("div", { class: there(value) ? `has ${kind}` : "" }, name, el("b", {}, percent(value)), said);
-  const packed = pick.packed, own = pick.search ? pick.search.accuracy : null;
-  const found = there(accuracy(one)) ? accuracy(one) : own;
+  const [retrained, packed] = ["retrained", "packed"].map((what) => one.picks.filter((pick) => pick[what]));
+  const seeds = (picks, what) => (picks.length > 1 ? ["the mean of ", picks.map((pick) => `${percent(pick[what].accuracy)} (seed ${pick.seed})`).join(", "), "; "] : []);
   return el("div", { class: "three" },
-    column("in the search", found, there(found) ? `supernet weights${images ? `, ${count(images)} images to select by` : ""}` : "the supernet has no weights for it", ""),
-    column("retrained", pick.retrained && pick.retrained.accuracy, pick.retrained ? `test split, ${count(pick.retrained.count)} images, seed ${pick.seed}` : "not yet", "re"),
-    column("packed", packed && packed.accuracy, packed ? `the file, ${count(packed.decisions)} of ${count(packed.count)} decisions differ` : "not yet", "re"));
+    column("in the search", found, there(found) ? `supernet weights${images ? `, ${count(images)} images to select by` : ""}` : without, ""),
+    column("retrained", retrainedTo(one), retrained.length ? [seeds(retrained, "retrained"), `test split, ${count(retrained[0].retrained.count)} images${retrained.length > 1 ? "" : `, seed ${retrained[0].seed}`}`] : "not yet", "re"),
+    column("packed", mean(accuracies(one, "packed")), packed.length ? [seeds(packed, "packed"), `the file, ${packed.map((pick) => count(pick.packed.decisions)).join(" and ")} of ${count(packed[0].packed.count)} decisions differ`] : "not yet", "re"));
 }
 
 function numbersOf(one, before) {
@@ -91,7 +92,8 @@ function numbersOf(one, before) {
     const a = before && of(before), b = of(one);
     return there(a) && there(b) && a && a !== b ? el("span", { class: "delta" }, ` ×${fixed(b / a)}`) : null;
   };
-  const measured = there(one.measured_ms) ? timeWithin(one.measured_ms, one.spread_ms) : "not yet";
+  const took = one.picks.find((pick) => there(pick.measured_ms));
+  const measured = there(one.measured_ms) ? timeWithin(one.measured_ms, one.spread_ms) : took ? `${timeWithin(took.measured_ms, took.spread_ms)}, retrained` : "not yet";
   const points = before && there(accuracy(before)) && there(accuracy(one)) ? 100 * (accuracy(one) - accuracy(before)) : null;
   const off = there(one.measured_ms) && there(one.latency_ms) ? ` (${signed(100 * (one.latency_ms / one.measured_ms - 1))} %)` : "";
   const rows = [
@@ -103,7 +105,7 @@ function numbersOf(one, before) {
     ["operations (FLOPs + BOPs / 64)", [many(one.ops), ratio((o) => o.ops)]],
     ...Object.values(AGAINST).filter((cost) => cost.unit === "").map((cost) => [cost.label, [WRITTEN[""](one[cost.column]), ratio((o) => o[cost.column])]]),
     there(one.decisions) && ["packed beside trained, on supernet weights", `${count(one.decisions)} of ${count(one.images)} decisions, ${count(one.flips)} of ${many(one.signs)} signs differ`],
-    one.pick && ["retrained by", `${one.pick.recipe}: ${one.pick.schedule || ""}${there(one.pick.seconds) ? `, ${seconds(one.pick.seconds)}` : ""}`],
+    ...one.picks.map((pick) => [`retrained by${one.picks.length > 1 ? `, seed ${pick.seed}` : ""}`, `${pick.recipe}: ${pick.schedule || ""}${there(pick.seconds) ? `, ${seconds(pick.seconds)}` : ""}`]),
   ].filter(Boolean);
   return el("table", { class: "numbers" }, el("tbody", {}, rows.map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value)))));
 }
@@ -134,5 +136,5 @@ function opsOf(one) {
 
 function retrainOf(one) {
   const text = `${RUNS[one.run].commands.retrain} ${one.key}`;
-  return el("div", {}, el("p", { class: "note" }, one.pick ? "To retrain it once more:" : "To retrain it and get the packed file:"), command(text));
+  return el("div", {}, el("p", { class: "note" }, one.picks.length ? "To retrain it once more, --seed for another seed:" : "To retrain it and get the packed file:"), command(text));
 }

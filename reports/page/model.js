@@ -17,7 +17,7 @@ function architecture(run, key) {
   const id = idOf(run, key);
   if (!byId.has(id)) {
     const [text, groups, skips] = DATA.arches[key] || ["", [], []];
-    byId.set(id, { id, run, key, text, skips, groups: groups.map((n) => DATA.groups[n]), scored: false });
+    byId.set(id, { id, run, key, text, skips, groups: groups.map((n) => DATA.groups[n]), scored: false, picks: [] });
   }
   return byId.get(id);
 }
@@ -36,11 +36,23 @@ RUNS.forEach((run, r) => {
   run.candidates = [...new Set(run.candidates)];
   run.known.forEach((row) => Object.assign(architecture(r, row.key), kept(row), { known: row.name || row.known, fixed: true }));
   run.front.forEach((row) => Object.assign(architecture(r, row.key), kept(row), { front: true }));
-  run.picks.forEach((pick) => (architecture(r, pick.key).pick = pick));
+  run.picks.forEach((pick) => Object.assign(architecture(r, pick.key), kept(ofPick(pick)), kept(architecture(r, pick.key))).picks.push(pick));
+  run.retrained = [...new Set(run.picks.map((pick) => architecture(r, pick.key)))];
+  ((run.fidelity || {}).archs || []).forEach((row) => (architecture(r, row.key).latency_ms ??= row.predicted_ms));
   if (run.knee !== null) architecture(r, run.knee).knee = true;
   run.fronts = [...new Set(run.front.map((row) => architecture(r, row.key)))].sort((a, b) => time(a) - time(b));
   run.fixed = [...new Set(run.known.map((row) => architecture(r, row.key)))];
 });
+
+// What the folder of a pick says, where the search never had it: it was given as a line.
+function ofPick({ known, predicted_ms, size_bytes, memory_bytes, search }) {
+  return { known, latency_ms: predicted_ms, size_bytes, memory_bytes, error: search ? 1 - search.accuracy : null };
+}
+
+const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
+// Of all seeds with which it was retrained: "retrained" or "packed".
+const accuracies = (one, what) => one.picks.map((pick) => pick[what] && pick[what].accuracy).filter(there);
+const retrainedTo = (one) => mean(accuracies(one, "retrained"));
 
 // A cell that is empty here does not hide what another table says.
 function kept(row) {
@@ -62,7 +74,7 @@ function about(one) {
     el("b", {}, title(one)), SEVERAL && el("span", {}, ` · ${runName(one)}`),
     el("div", {}, `${percent(accuracy(one))} ${METRIC} in the search`),
     el("div", {}, `${ms(one.latency_ms)} predicted` + (there(one.measured_ms) ? `, ${ms(one.measured_ms)} measured` : "")),
-    one.pick && one.pick.retrained && el("div", {}, `${percent(one.pick.retrained.accuracy)} retrained`),
+    there(retrainedTo(one)) && el("div", {}, `${percent(retrainedTo(one))} retrained${one.picks.length > 1 ? `, the mean of ${one.picks.length} seeds` : ""}`),
     el("div", { class: "mono" }, one.text), drawing(one),
   ];
 }

@@ -27,7 +27,7 @@ function numberColumns(measured) {
   const some = (has) => RUNS.some((run) => [...run.fronts, ...run.fixed, ...run.candidates].some(has));
   return [
     { name: METRIC, highFirst: true, of: accuracy, written: (one) => percent(accuracy(one)) },
-    some((one) => one.pick && one.pick.retrained) && measured && { name: "retrained", highFirst: true, of: (one) => one.pick && one.pick.retrained ? one.pick.retrained.accuracy : null, written: (one) => percent(one.pick && one.pick.retrained && one.pick.retrained.accuracy) },
+    some((one) => there(retrainedTo(one))) && measured && { name: "retrained", highFirst: true, of: retrainedTo, written: (one) => percent(retrainedTo(one)) },
     { name: "predicted", of: (one) => one.latency_ms, written: (one) => ms(one.latency_ms) },
     measured && some((one) => there(one.measured_ms)) && { name: "measured", of: (one) => one.measured_ms, written: (one) => timeWithin(one.measured_ms, one.spread_ms) },
     { name: "file", of: (one) => one.size_bytes, written: (one) => bytes(one.size_bytes) },
@@ -39,7 +39,7 @@ function numberColumns(measured) {
 
 function remarks(one) {
   return [
-    one.front ? "front" : one.fixed ? "fixed point" : "", one.knee && "knee", one.pick && "retrained",
+    one.front ? "front" : one.fixed ? "fixed point" : "", one.knee && "knee", one.picks.length > 0 && (one.picks.length > 1 ? `retrained with ${one.picks.length} seeds` : "retrained"),
     one.on_measured === false && "beaten when measured", one.trusted === false && "machine was busy",
     one.same_path === false && "differs from the supernet",
   ].filter(Boolean).join(", ");

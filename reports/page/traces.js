@@ -4,7 +4,7 @@ const front = { against: "latency", node: null, cap: null, away: [] };
 
 const AGAINST = Object.assign({}, ...RUNS.map((run) => run.against));
 const valueOf = (one) => (front.against === "latency" ? time(one) : one[AGAINST[front.against].column]);
-const shownOf = (one) => (front.against === "latency" && one.pick && one.pick.measured_ms) || valueOf(one);
+const shownOf = (one, pick) => (front.against === "latency" && pick.measured_ms) || valueOf(one);
 const placed = (one) => there(valueOf(one)) && there(accuracy(one));
 
 function frontTraces() {
@@ -71,18 +71,19 @@ function timeOnly(x, y, others, fixedOnes) {
   return [points({ name: "timed only", marker: { color: variable("text"), size: 9, symbol: "triangle-up-open", line: { width: 1.3 } } }, near, x, () => low)];
 }
 
+// Each training its own mark, joined to where the search had it, if it was a candidate.
 function retrained(factor) {
-  const ones = everyOne().concat(RUNS.flatMap((run) => run.fixed)).filter((one) => one.pick && one.pick.retrained && there(shownOf(one)));
-  const lines = { x: [], y: [] };
-  for (const one of new Set(ones)) {
-    if (!placed(one)) continue;
-    lines.x.push(valueOf(one) / factor, shownOf(one) / factor, null);
-    lines.y.push(100 * accuracy(one), 100 * one.pick.retrained.accuracy, null);
+  const ones = RUNS.flatMap((run, r) => run.picks.map((pick) => ({ one: architecture(r, pick.key), pick, id: idOf(r, pick.key) })));
+  const known = ones.filter(({ one, pick }) => pick.retrained && there(shownOf(one, pick))), lines = { x: [], y: [] };
+  const x = ({ one, pick }) => shownOf(one, pick) / factor, y = ({ pick }) => 100 * pick.retrained.accuracy;
+  for (const each of known.filter(({ one }) => placed(one))) {
+    lines.x.push(valueOf(each.one) / factor, x(each), null);
+    lines.y.push(100 * accuracy(each.one), y(each), null);
   }
   const colour = variable("orange");
   return [
     { type: "scatter", mode: "lines", ...lines, hoverinfo: "skip", line: { color: colour, width: 1, dash: "dot" } },
-    points({ name: "retrained", marker: { color: colour, size: 11, symbol: "diamond" } }, [...new Set(ones)], (one) => shownOf(one) / factor, (one) => 100 * one.pick.retrained.accuracy),
+    points({ name: "retrained", marker: { color: colour, size: 11, symbol: "diamond" } }, known, x, y),
   ];
 }
 

@@ -77,6 +77,17 @@ def test_the_twin_has_a_row_for_each_of_the_front_and_each_known(tmp_path: Path)
     assert run["state"] in text
 
 
+def test_the_twin_has_a_row_for_each_seed_and_their_mean(tmp_path: Path) -> None:
+    data = shown(tmp_path / "r", picks=1, seeds=3, seed=4)
+    run = data["runs"][0]  # type: ignore[index]
+    text = markdown(data, "Title", {}).split("### Retrained")[1]
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
+    assert [row[-5] for row in rows] == ["4", "5", "6", "mean of 3"]
+    found = [100 * pick["retrained"]["accuracy"] for pick in run["picks"]]
+    assert len(set(found)) == 3
+    assert [float(row[-3]) for row in rows] == pytest.approx([*found, sum(found) / 3], abs=0.006)
+
+
 def test_names_are_text_in_the_twin_and_in_the_picture(tmp_path: Path) -> None:
     data = shown(tmp_path / "<b> & co", data="<img src=x>|`")
     assert "<b>" not in (picture({**data, "runs": data["runs"] * 2}) or "")  # type: ignore[operator]
