@@ -158,11 +158,12 @@ def _add(key: str, entry: dict[str, Any], file: Path) -> None:
         text = {"format": FORMAT, "machine": machine.here().to_dict(), "kernels": kernels}
         files.replace(file, json.dumps(text, indent=1, sort_keys=True) + "\n")
     except OSError as closed:
-        warnings.warn(
-            f"the fastest kernels are measured anew each time: {file} cannot be kept "
-            f"({closed.strerror})",
-            stacklevel=2,
-        )
+        not_kept(file, closed)
+
+
+def not_kept(file: Path, closed: OSError) -> None:
+    words = f"the fastest kernels are measured anew each time: {file} cannot be kept"
+    warnings.warn(f"{words} ({closed.strerror})", stacklevel=3)
 
 
 def keeps(times: Mapping[Choice, Timing]) -> bool:

@@ -34,7 +34,10 @@ def fastest(op: Conv, batch: int, device: Device, folder: Path | None = None) ->
     """The fastest one; measured where nothing is remembered."""
     among = candidates(op, device.capability)
     file, key = path(device, folder), _key(op, batch)
-    known = _read(file)
+    try:
+        known = _read(file)
+    except OSError:
+        known = {}
     if key in known:
         tile = _tile(known[key], file)
         if tile in among:
@@ -42,8 +45,11 @@ def fastest(op: Conv, batch: int, device: Device, folder: Path | None = None) ->
     times = compared(op, batch, device, among)
     best = min(times, key=lambda tile: times[tile].median_ns)
     entry = {"tile": best._asdict(), "us": {str(t): times[t].median_ns / 1e3 for t in times}}
-    content = {"format": FORMAT, "gpu": device.name, "kernels": _read(file) | {key: entry}}
-    files.replace(file, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    try:
+        content = {"format": FORMAT, "gpu": device.name, "kernels": _read(file) | {key: entry}}
+        files.replace(file, json.dumps(content, indent=1, sort_keys=True) + "\n")
+    except OSError as closed:
+        choice.not_kept(file, closed)
     return best
 
 

@@ -92,6 +92,13 @@ def test_a_file_that_is_not_ours_is_not_overwritten(text: str) -> None:
     assert file.read_text() == text
 
 
+def test_without_a_place_to_remember_it_a_tile_is_found_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "kernels").write_text("a file where a folder is wanted")
+    device = Cpu(75)
+    with pytest.warns(UserWarning, match=r"measured anew each time: .* cannot be kept \("):
+        assert choice.fastest(OP, 1, device, tmp_path / "kernels") in candidates(OP, 75)
+
+
 def test_an_entry_that_is_not_ours_is_an_error() -> None:
     device = Cpu(75)
     choice.fastest(OP, 1, device)
