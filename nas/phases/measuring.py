@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from kernels import baselines, gate, timing
+from kernels import baselines, case, choice, gate, timing
 from kernels.engine import Engine
 from kernels.ops import Affine, BinaryConv, BinaryLinear, Epilogue, Linear, Op, Pack, RealConv
 from kernels.profile import Asked
 from kernels.program_time import short
-from kernels.timing import Timing
+from kernels.timing import Runs, Timing
 from nas.phases.learning import home_of
 from nas.phases.profiling import latency_of, measured_here
 from nas.phases.work import Work
@@ -30,6 +30,7 @@ from search_spaces.text import parse, to_text
 from trainers.candidates import Candidates, arrays
 from trainers.export import Agreement, compared, packed
 
+ROUNDS = 9  # in which binary ops and torch's take turns
 IMAGES = 1000  # on which a program is held against its network, at most
 
 
@@ -61,7 +62,7 @@ def measuring(work: Work, front: list[Trial], by_name: Mapping[str, Trial]) -> s
     work.run.put_rows("known.csv", _known_rows(work, by_name, checked, times, latency))
     work.run.put_rows("ops.csv", [*_op_rows(checked, latency, here)])
     shown = [checked[t.asked.key] for t in front]
-    work.run.put_rows("kernels.csv", [*_kernel_rows(work, shown, latency)] if here else [])
+    work.run.put_rows("kernels.csv", [*_kernel_rows(work, shown)] if here else [])
     return _said(front, checked, times, here)
 
 
@@ -207,35 +208,44 @@ def kind(op: Op) -> str:
             return "glue"
 
 
-def _kernel_rows(work: Work, shown: list[Checked], latency: Latency) -> Iterator[dict[str, Any]]:
-    """Each binary convolution of the front beside torch's of the same shape, in turn."""
+def _kernel_rows(work: Work, shown: list[Checked]) -> Iterator[dict[str, Any]]:
+    """Each binary convolution of the front beside torch's of the same shape, in turn with it."""
     ops = dict.fromkeys(op for one in shown for op in one.plan.ops if isinstance(op, BinaryConv))
-    theirs: dict[BinaryConv, dict[str, float]] = {}
-    with work.screen.bar("measure") as bar, baselines.threads(work.asked.threads):
-        for n, op in enumerate(ops):
-            shape = replace(op, after=Epilogue())
-            if shape not in theirs:
-                with gate.alone():
-                    theirs[shape] = _torch_us(op)
-            entry = latency.profile.entries[op]
-            yield {
-                "op": short(op),
-                "kernel": entry.kernel,
-                "median_us": entry.timing.median_ns / 1e3,
-                "spread_us": entry.timing.spread_ns / 1e3,
-                "float32_us": theirs[shape].get("float32"),
-                "int8_us": theirs[shape].get("int8"),
-            }
-            bar.at(n + 1, len(ops), f"{n + 1} of {len(ops)} binary ops beside torch")
+    by_shape: dict[BinaryConv, list[BinaryConv]] = {}
+    for op in ops:
+        by_shape.setdefault(replace(op, after=Epilogue()), []).append(op)
+    done, threads = 0, work.asked.threads
+    with work.screen.bar("measure") as bar, baselines.threads(threads):
+        for shape, group in by_shape.items():
+            with gate.alone():
+                yield from _beside_torch(shape, group, threads)
+            done += len(group)
+            bar.at(done, len(ops), f"{done} of {len(ops)} binary ops beside torch")
             work.check()
 
 
-def _torch_us(op: BinaryConv) -> dict[str, float]:
-    """Of what torch offers here, at its best setting."""
-    offered = (baselines.best_float32(op, 1), baselines.best_int8(op))
-    runs = {one.dtype: one.runs for one in offered if one.runs is not None}
-    took = timing.measure(runs, 7, tries=1) if runs else {}
-    return {name: found.median_ns / 1e3 for name, found in took.items()}
+def _beside_torch(
+    shape: BinaryConv, ops: list[BinaryConv], threads: int
+) -> Iterator[dict[str, Any]]:
+    """Beside what torch offers here, at its best setting."""
+    offered = (baselines.best_float32(shape, 1), baselines.best_int8(shape))
+    kernels = {op: choice.chosen(op, threads) for op in ops}
+    runs: dict[BinaryConv | str, Runs] = {
+        op: case.case(op, kernel, threads=threads).runs for op, kernel in kernels.items()
+    }
+    runs |= {one.dtype: one.runs for one in offered if one.runs is not None}
+    least = timing.LEAST_CPU if threads == 1 else choice.LEAST_CPU_THREADS
+    took = timing.measure(runs, ROUNDS, tries=2, least_cpu=least)
+    theirs = {f"{name}_us": took[name].median_ns / 1e3 for name in took if isinstance(name, str)}
+    for op, kernel in kernels.items():
+        yield {
+            "op": short(op),
+            "kernel": str(kernel),
+            "median_us": took[op].median_ns / 1e3,
+            "spread_us": took[op].spread_ns / 1e3,
+            "float32_us": theirs.get("float32_us"),
+            "int8_us": theirs.get("int8_us"),
+        }
 
 
 def _said(

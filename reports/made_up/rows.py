@@ -217,9 +217,7 @@ def spread(rows: Sequence[dict[str, Any]], count: int) -> list[dict[str, Any]]:
     return list({place: ordered[place] for place in places if ordered}.values())
 
 
-def others(
-    made: MadeUp, rows: Sequence[Mapping[str, Any]], count: int
-) -> Iterable[dict[str, Any]]:
+def others(made: MadeUp, rows: Sequence[Mapping[str, Any]], count: int) -> Iterable[dict[str, Any]]:
     """Architectures of the space that were no candidates."""
     rng, seen = Random(f"others {made.seed}"), {row["key"] for row in rows}
     while count > 0 and len(seen) < made.space.count().architectures:

@@ -59,7 +59,7 @@ function showKernels() {
   const section = body("kernels");
   byRun(section, "kernels", (run) => run.kernels.length, (run) => {
     const slower = run.kernels.filter((row) => ["float32_us", "int8_us"].some((other) => there(row[other]) && row[other] < row.median_us));
-    section.append(el("p", { class: "lead" }, `Each binary op on the front beside torch's of the same shape, timed in the same run. ${slower.length ? `Binary is slower in ${slower.length} of ${run.kernels.length}: marked.` : "Binary is slower in none."}`));
+    section.append(el("p", { class: "lead" }, `Each binary op on the front beside torch's of the same shape, timed in turn with it. ${slower.length ? `Binary is slower in ${slower.length} of ${run.kernels.length}: marked.` : "Binary is slower in none."}`));
     const ratio = (name) => ({ name: name === "float32_us" ? "× float32" : "× int8", highFirst: true, of: (row) => (there(row[name]) ? row[name] / row.median_us : null), written: (row) => (there(row[name]) ? el("span", { class: row[name] < row.median_us ? "worse" : null }, `${fixed(row[name] / row.median_us)}${row[name] < row.median_us ? " slower" : ""}`) : NONE) });
     const table = grid([
       { name: "op", text: true, of: (row) => row.op, written: (row) => el("span", { class: "mono" }, row.op) },

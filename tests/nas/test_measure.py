@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,7 +14,12 @@ import pytest
 import torch
 
 import nas.search
+from kernels import choice, timing
+from kernels.ops import BinaryConv
+from kernels.program_time import short
+from kernels.timing import Timing
 from nas.phases.exploring import tabled
+from nas.phases.measuring import Checked, _kernel_rows
 from nas.phases.standing import note
 from nas.phases.work import Work
 from nas.runs.run import Run
@@ -26,7 +32,6 @@ from search_spaces.arch import Arch
 from search_spaces.text import to_text
 from trainers.candidates import Candidates
 from trainers.networks.network import Network
-
 
 # Of the `searched` run, which was begun with these.
 OPTIONS: dict[str, Any] = {"epochs": 1.0, "trials": 8, "workers": 1, "until": "measure"}
@@ -123,3 +128,26 @@ def test_a_phase_is_noted_when_it_begins(
     search(run=tmp_path / "r", profile=op_times, until="profile")
     assert said == [said[0]]
     assert said[0].startswith("The search is not done (measuring ops)")
+
+
+def test_binary_ops_take_turns_with_torchs(work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Times of another hour, as the profile has them, say nothing beside those of now."""
+    measured: list[list[Any]] = []
+
+    def measure(runs: Mapping[Any, Any], rounds: int, **how: Any) -> dict[Any, Timing]:
+        measured.append([*runs])
+        ns = {"float32": 50e3, "int8": 30e3}
+        return {name: Timing(ns.get(name, 10e3), 1e3, 1.0, 9, 0.0) for name in runs}
+
+    monkeypatch.setattr(timing, "measure", measure)
+    monkeypatch.setattr(choice, "chosen", lambda op, threads: choice.candidates(op, None)[0])
+    plans = [work.known["groupnet-k3"], work.known["groupnet-k1"]]
+    shown = [Checked(plan, engine=None) for plan in plans]  # type: ignore[arg-type]
+    rows = [*_kernel_rows(work, shown)]
+    binary = {op for plan in plans for op in plan.ops if isinstance(op, BinaryConv)}
+    assert sorted(row["op"] for row in rows) == sorted(short(op) for op in binary)
+    assert {row["median_us"] for row in rows} == {10.0}
+    assert {row["float32_us"] for row in rows} == {50.0}
+    together = [group for group in measured if any(op in binary for op in group)]
+    assert all("float32" in group for group in together)
+    assert sum(len(binary & {*group}) for group in together) == len(binary)
