@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -91,9 +92,11 @@ def front_of(run: Run) -> list[Row]:
         return list(run.front)
     columns = [one.column for one in costs(objectives_of(run)).values()]
     ok = [t for t in run.trials if t.get("status") == "ok" and _all(t, columns)]
-    once = list({trial["key"]: trial for trial in ok}.values())
-    kept = pareto.front([[_float(trial[column]) for column in columns] for trial in once])
-    return [trial for trial, on in zip(once, kept, strict=True) if on]
+    first: dict[tuple[float, ...], Row] = {}  # of those that are equal in all, as the search does
+    for trial in ok:
+        first.setdefault(tuple(_float(trial[column]) for column in columns), trial)
+    kept = pareto.front([*first])
+    return [trial for trial, on in zip(first.values(), kept, strict=True) if on]
 
 
 def knee_of(front: Sequence[Row]) -> Cell:
@@ -125,7 +128,7 @@ def time_errors(rows: Sequence[Row]) -> dict[str, Any] | None:
             share: sum(abs(error) <= float(share) for error in off) / len(off)
             for share in ("0.05", "0.1")
         },
-        "median": sorted(off)[len(off) // 2],
+        "median": statistics.median(off),
         "untrusted": len({r["key"] for r in rows if r.get("trusted") is False}),
     }
 
@@ -138,12 +141,13 @@ def growth(runs: Sequence[Run]) -> dict[str, Any]:
     if not any(_costs(runs[n], wanted) for n in same):
         return {"curves": [], "bands": [], "reference": None, "left_out": 0}
     reference = [_worst([runs[n] for n in same], name, one) for name, one in wanted.items()]
+    least = [_least([runs[n] for n in same], one) for one in wanted.values()]
     curves, bands = [], []
     for n in same:
         every = _costs(runs[n], wanted)
         if not any(one is not None for one in every):
             continue
-        grown = list(pareto.hypervolume(every, reference))
+        grown = list(pareto.hypervolume(every, reference, least))
         at = [_float(trial.get("at_seconds")) for trial in runs[n].trials]
         curves.append(
             {
@@ -154,13 +158,13 @@ def growth(runs: Sequence[Run]) -> dict[str, Any]:
             }
         )
         if runs[n].asked.get("sampler") == _RANDOM and len(every) > 2:
-            found = pareto.band(every, reference)
+            found = pareto.band(every, reference, least)
             bands.append(
                 {"run": n, **{k: [getattr(b, k) for b in found] for k in found[0]._fields}}
             )
     point = [
-        {"name": name, **wanted[name]._asdict(), "value": value}
-        for name, value in zip(objectives, reference, strict=True)
+        {"name": name, **wanted[name]._asdict(), "value": value, "least": low}
+        for name, value, low in zip(objectives, reference, least, strict=True)
     ]
     return {
         "curves": curves,
@@ -190,8 +194,18 @@ def _worst(runs: Sequence[Run], name: str, one: Cost) -> float:
     limits = [run.asked.get(f"max_{name}") for run in runs]
     if all(limit is not None for limit in limits):
         return max(float(limit) for limit in limits if limit is not None)
-    values = [_float(t[one.column]) for run in runs for t in run.trials if _all(t, (one.column,))]
-    return max(values, default=1.0) or 1.0
+    values = _values(runs, one)
+    worst = max(values, default=1.0)
+    return worst if worst > _least(runs, one) else worst + 1.0
+
+
+def _least(runs: Sequence[Run], one: Cost) -> float:
+    """The other end of what is covered: nothing; of an objective below that, the least there is."""
+    return min([0.0, *_values(runs, one)])
+
+
+def _values(runs: Sequence[Run], one: Cost) -> list[float]:
+    return [_float(t[one.column]) for run in runs for t in run.trials if _all(t, (one.column,))]
 
 
 def _columns(

@@ -46,21 +46,25 @@ class Covered(NamedTuple):
     share: float
 
 
-def hypervolume(costs: Iterable[Costs | None], reference: Costs) -> Iterator[Covered]:
-    """How the share of the box between 0 and `reference` grows: an entry wherever it does.
+def hypervolume(
+    costs: Iterable[Costs | None], reference: Costs, least: Costs | None = None
+) -> Iterator[Covered]:
+    """How the share of the box between `least` and `reference` grows: an entry wherever it does.
+    Without `least` it begins at 0; nothing may lie below.
 
     None stands for a candidate that does not count. The last entry is where all were seen.
     """
     from moocore import hypervolume as volume
 
     ends = np.asarray(reference, float)
+    low = np.zeros_like(ends) if least is None else np.asarray(least, float)
     kept: NDArray[np.float64] = np.empty((0, len(ends)))
     share, seen = 0.0, 0
     last = Covered(0, 0.0)
     for seen, one in enumerate(costs, 1):
         if one is None:
             continue
-        point = np.asarray(one, float) / ends
+        point = (np.asarray(one, float) - low) / (ends - low)
         if (point >= 1).any() or (kept <= point).all(axis=1).any():
             continue
         kept = np.vstack([kept[~(point <= kept).all(axis=1)], point])
@@ -84,14 +88,19 @@ _QUANTILES = (0.1, 0.9)
 _STEPS = 60
 
 
-def band(costs: Sequence[Costs | None], reference: Costs, orders: int = ORDERS) -> list[Band]:
+def band(
+    costs: Sequence[Costs | None],
+    reference: Costs,
+    least: Costs | None = None,
+    orders: int = ORDERS,
+) -> list[Band]:
     """Of random search: its candidates came in one order and might have come in any."""
     steps = sorted({round(n) for n in np.linspace(1, len(costs), min(_STEPS, len(costs)))})
     curves = []
     for turn in range(orders):
         shuffled = list(costs)
         Random(f"order {turn}").shuffle(shuffled)
-        grown = list(hypervolume(shuffled, reference))
+        grown = list(hypervolume(shuffled, reference, least))
         at = np.searchsorted([covered.seen for covered in grown], steps, side="right")
         shares = np.array([0.0, *(covered.share for covered in grown)])
         curves.append(shares[at])

@@ -69,6 +69,13 @@ def test_before_the_search_wrote_its_front_it_is_that_of_the_candidates(full: Ru
     assert page_data([unfinished])["runs"][0]["front_is_final"] is False
 
 
+def test_of_candidates_that_are_equal_in_all_the_first_is_on_the_front(full: Run) -> None:
+    first, second = ({**full.trials[n], "error": 0.0, "latency_ms": 0.0} for n in (3, 7))
+    twins = [*full.trials[:3], first, *full.trials[4:7], second]
+    found = front_of(replace(full, front=None, trials=twins))
+    assert [row["key"] for row in found] == [first["key"]]
+
+
 def test_a_front_is_final_once_it_is_measured(full: Run) -> None:
     assert page_data([full])["runs"][0]["front_is_final"] is True
     phases = [{**phase, "done": phase["phase"] != "measure"} for phase in full.phases]
@@ -102,6 +109,9 @@ def test_shares_of_time_errors_are_of_programs_that_were_measured() -> None:
     assert found["median"] == pytest.approx(0.04)
     assert found["untrusted"] == 1
     assert time_errors(rows[3:4]) is None
+    even = time_errors(rows[:2])
+    assert even is not None
+    assert even["median"] == pytest.approx((0.04 - 0.08) / 2)
 
 
 def test_runs_are_held_against_one_reference_point(tmp_path: Path) -> None:
@@ -119,6 +129,21 @@ def test_runs_are_held_against_one_reference_point(tmp_path: Path) -> None:
 def test_a_limit_that_was_asked_for_is_the_reference(tmp_path: Path) -> None:
     grown = growth([made(tmp_path / "r", max_latency=0.015)])
     assert grown["reference"][1]["value"] == 0.015
+
+
+@pytest.mark.parametrize("off", [-5.0, -1.0, 0.0])
+def test_an_objective_below_nothing_is_covered_from_its_least(tmp_path: Path, off: float) -> None:
+    """Made up, it lies between 0 and 1: what is covered does not hang on where it lies."""
+    run = made(tmp_path / "r", objectives=("error", "mine:gain"))
+    moved = [{**t, "mine:gain": float(t["mine:gain"] or 0) + off} for t in run.trials]
+    grown = growth([replace(run, trials=moved)])
+    values = [float(t["mine:gain"]) for t in moved]
+    reference = grown["reference"][1]
+    assert (reference["least"], reference["value"]) == (min(0.0, *values), max(values))
+    shares = grown["curves"][0]["share"]
+    assert 0 < shares[0] <= shares[-1] < 1
+    same = growth([replace(run, trials=[{**t, "mine:gain": off} for t in run.trials])])
+    assert 0 <= same["curves"][0]["share"][-1] <= 1
 
 
 def test_runs_with_other_objectives_are_left_out_of_the_hypervolume(tmp_path: Path) -> None:
