@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from kernels import profile
+from kernels.profile import Asked, Profile
 from nas.phases.learning import home_of, supernet_home
 from nas.phases.work import Work
 from nas.runs.run import Run
@@ -31,7 +33,32 @@ def correction_of(work: Work) -> Correction | None:
             f"{run.asked.tune_steps} steps; this search has {ours}, {work.asked.tune_steps} steps. "
             f"--supernet {theirs} takes them"
         )
+    _same_times(work, run)
     found: dict[str, Any] | None = run.get("fidelity.json").get("correction")
     if found is None:
         raise ValueError(f"{run.home / 'fidelity.json'} has no correction; make it again")
     return Correction(**found)
+
+
+def _same_times(work: Work, run: Run) -> None:
+    """An error where it was fitted with predicted times of another place than this search's."""
+    file = run.home / "profile.json"
+    ours, theirs = _profile(work), profile.load(file)
+    if not theirs.same_place(ours):
+        raise ValueError(
+            f"{run.home} corrects by times of {_named(theirs)}; this search has those of "
+            f"{_named(ours)}. --profile {file} takes them"
+        )
+
+
+def _profile(work: Work) -> Profile:
+    """What this search has, or will have, where it measures for itself."""
+    known = (work.run.home / "profile.json", work.asked.profile)
+    found = next((file for file in known if file is not None and file.exists()), None)
+    return (
+        profile.empty(Asked(threads=work.asked.threads)) if found is None else profile.load(found)
+    )
+
+
+def _named(of: Profile) -> str:
+    return f"{of.machine['name']}, kernels {of.core}, threads {of.threads}"

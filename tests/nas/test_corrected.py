@@ -90,6 +90,11 @@ def _of_other_weights_it_is_an_error(run: Path, tmp_path: Path, asked: dict[str,
         search(run=tmp_path / "a", corrected=run, tune_steps=3, **asked)
     with pytest.raises(ValueError, match=r"corrects accuracies .* --supernet .* takes them"):
         search(run=tmp_path / "a", corrected=run, **{**asked, "supernet": None})
+    for name, value in (("core", "0123"), ("machine", {"name": "pi", "cpu": "Pi"})):
+        other = tmp_path / "other.json"
+        other.write_text(json.dumps({**json.loads(asked["profile"].read_text()), name: value}))
+        with pytest.raises(ValueError, match=r"corrects by times of .*; this search has .* --prof"):
+            search(run=tmp_path / "a", corrected=run, **{**asked, "profile": other})
     file = run / "fidelity.json"
     file.write_text(json.dumps({"tau": 0.5}))
     with pytest.raises(ValueError, match="has no correction; make it again"):
