@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
 
-from kernels import profile
+from kernels import baselines, profile
 from kernels.profile import Asked
 from nas.console.screen import bytes_spoken, spoken
 from nas.phases.learning import home_of, sampling
@@ -67,9 +67,9 @@ def planning(work: Work) -> Estimate:
         lines.append(f"supernet  {count:,} steps, {spoken(each)} each: {spoken(learnt)}")
     work.check()
     each = _candidate_seconds(work, weights)
-    explored = each * asked.trials / asked.scoring
+    explored = each * asked.trials / asked.at_once
     lines.append(
-        f"explore   {asked.trials:,} candidates, {spoken(each)} each, {asked.scoring} at a time: "
+        f"explore   {asked.trials:,} candidates, {spoken(each)} each, {asked.at_once} at a time: "
         f"{spoken(explored)}"
     )
     measured = WHOLE * (FRONT + len(work.known)) + each * FRONT
@@ -83,7 +83,8 @@ def _candidate_seconds(work: Work, weights: Arrays) -> float:
     rng, took = Random(0), []
     for _ in range(TRIED_CANDIDATES):
         begun = time.monotonic()
-        candidates.score(work.space.decode(work.space.sample(rng)))
+        with baselines.threads(1):  # as many as a process that scores has
+            candidates.score(work.space.decode(work.space.sample(rng)))
         took.append(time.monotonic() - begun)
     return sorted(took)[len(took) // 2]
 

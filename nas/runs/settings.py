@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kernels.machine import usable_cores
 from nas.console.units import BYTES, TIMES, amount
 from nas.study.objectives import OBJECTIVES, column, find_objective
 from nas.study.samplers import SAMPLERS
@@ -96,7 +96,7 @@ class Settings:
         "explore", "an earlier run whose front comes first", None, metavar="RUN"
     )
     workers: int | None = option(
-        "explore", "processes that score (the cores of this machine)", None, changes=False
+        "explore", "processes that score (cores of this machine; cuda: 1)", None, changes=False
     )
     address: str | None = option("explore", "of a Ray cluster, or auto", None, changes=False)
 
@@ -146,8 +146,13 @@ class Settings:
 
     @property
     def scoring(self) -> int:
-        """Processes that score."""
-        return self.workers or len(os.sched_getaffinity(0))
+        """Processes that score. One GPU is kept busy by one of them."""
+        return self.workers or (1 if self.device.startswith("cuda") else usable_cores())
+
+    @property
+    def at_once(self) -> int:
+        """Candidates that are scored at the same time: of one batch, at most."""
+        return min(self.scoring, self.told_together)
 
 
 def _listed(text: Any) -> tuple[str, ...]:

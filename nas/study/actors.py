@@ -38,7 +38,8 @@ class Maker(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """`scratch`: a folder that is deleted afterwards."""
+    """`workers`: how many score at once, however large the cluster is. `scratch`: a folder that is
+    deleted afterwards."""
 
     workers: int
     scratch: Path
@@ -62,7 +63,7 @@ def explore(
     trainable = tune.with_resources(trainable, resources)
     while (before := study.candidates) < wanted:
         goal = min(wanted, before + ROUND)
-        searcher = StudySearcher(study, records, goal, progress, stopped)
+        searcher = StudySearcher(study, records, goal, progress, stopped, means.workers)
         _tuner(trainable, searcher, means.scratch, f"explore from {before}").fit()
         if searcher.failure is not None:
             raise searcher.failure

@@ -21,6 +21,7 @@ class StudySearcher(Searcher):
     """Hands out a batch; when all of it is scored, tells the study and asks for the next.
 
     stopped   asked before each candidate: true ends the search when what runs is done
+    at_once   candidates that are on their way, at most
     """
 
     def __init__(
@@ -30,10 +31,11 @@ class StudySearcher(Searcher):
         wanted: int,
         progress: Progress,
         stopped: Callable[[], bool],
+        at_once: int,
     ) -> None:
         super().__init__(metric="done", mode="max")
         self._study, self._records, self._wanted = study, records, wanted
-        self._progress, self._stopped = progress, stopped
+        self._progress, self._stopped, self._at_once = progress, stopped, at_once
         self._batch: list[Asked] = []
         self._queue: list[Asked] = []
         self._running: dict[str, Asked] = {}
@@ -45,6 +47,8 @@ class StudySearcher(Searcher):
     def suggest(self, trial_id: str) -> Any:
         if self._stopped() or self.failure is not None:
             return Searcher.FINISHED
+        if len(self._running) >= self._at_once:
+            return None
         try:
             while not self._queue:
                 if self._running:

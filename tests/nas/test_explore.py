@@ -191,10 +191,13 @@ def test_all_others_are_scored_with_weights_that_none_can_write_to(folder: Path)
     assert {t.asked.number for t in found if not t.scored.failed} == well
 
 
-def searcher(path: Path, wanted: int = WANTED, stopped: bool = False) -> StudySearcher:
+def searcher(
+    path: Path, wanted: int = WANTED, stopped: bool = False, at_once: int = 99
+) -> StudySearcher:
     study, records = Study(PLAN, path / "journal"), Records(path / "scores")
     study.recall(records.trials)
-    return StudySearcher(study, records, wanted, lambda study, scored: None, lambda: stopped)
+    told = (lambda study, scored: None, lambda: stopped)
+    return StudySearcher(study, records, wanted, *told, at_once)
 
 
 def done(asked: Asked) -> dict[str, str]:
@@ -211,6 +214,16 @@ def test_nobody_is_asked_for_the_next_batch_before_this_one_is_scored(tmp_path: 
     assert mine.suggest("other") is None
     mine.on_trial_complete("t4", done(batch[4]))
     assert mine.suggest("t6")["asked"]["number"] == 6
+
+
+def test_no_more_are_on_their_way_than_score_at_once(tmp_path: Path) -> None:
+    """Also on a cluster that has room for many more."""
+    mine = searcher(tmp_path, at_once=2)
+    batch = [Asked(**mine.suggest(f"t{n}")["asked"]) for n in range(2)]
+    assert mine.suggest("t2") is None
+    mine.on_trial_complete("t0", done(batch[0]))
+    assert mine.suggest("t2")["asked"]["number"] == 2
+    assert mine.suggest("t3") is None
 
 
 def test_scores_of_a_search_that_was_killed_are_not_computed_again(tmp_path: Path) -> None:

@@ -152,3 +152,7 @@ def test_what_follows_from_options() -> None:
     }
     assert Settings(workers=3).scoring == 3
     assert Settings().scoring >= 1
+    assert Settings(device="cuda").scoring == Settings(device="cuda:1").scoring == 1
+    assert Settings(device="cuda", workers=3).scoring == 3
+    assert Settings(workers=30, batch=8).at_once == 8
+    assert Settings(workers=3, batch=8).at_once == 3
