@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 from rich.table import Table
 
 from nas.runs.run import Run
 
 MOST = 30  # rows of a table on a screen
+T = TypeVar("T")
 
 
 def front_table(run: Run) -> Table:
@@ -24,9 +26,21 @@ def front_table(run: Run) -> Table:
     ):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
-    for _, mine, *cells in _rows(run)[:MOST]:
+    rows = _rows(run)
+    shown = evenly(rows, MOST)
+    for _, mine, *cells in shown:
         table.add_row(*cells, style="" if mine else "dim")
+    if len(shown) < len(rows):
+        table.caption = f"{len(rows) - len(shown)} more in front.csv"
+        table.caption_justify = "left"
     return table
+
+
+def evenly(rows: Sequence[T], most: int) -> list[T]:
+    """Both ends, and of what lies between as many, as evenly, as there is room for."""
+    if len(rows) <= most:
+        return [*rows]
+    return [rows[round(n * (len(rows) - 1) / (most - 1))] for n in range(most)]
 
 
 def _rows(run: Run) -> list[tuple[Any, ...]]:
