@@ -24,6 +24,11 @@ class Bar:
         self._started = self._said = time.monotonic()
         self._first: float | None = None
 
+    def begins(self, done: float, total: float) -> None:
+        """The clock starts here: what passed before says nothing of how long the rest takes."""
+        self._progress.reset(self._task, total=total, completed=done)  # type: ignore[arg-type]
+        self._started, self._first = time.monotonic(), done
+
     def at(self, done: float, total: float, text: str = "") -> None:
         """`done` of `total`; what was done before this process began does not count as speed."""
         self._progress.update(self._task, completed=done, total=total, description=text)
@@ -71,15 +76,17 @@ class Screen:
 
 def spoken(seconds: float) -> str:
     """As people say it."""
-    if 0 < seconds < 0.1:
+    if 0 < seconds < 0.0995:
         return f"{1e3 * seconds:.0f} ms"
-    if seconds < 10:
+    if seconds < 9.95:
         return f"{seconds:.1f} s"
-    if seconds < 60:
+    if seconds < 59.5:
         return f"{seconds:.0f} s"
-    if seconds < 3600:
-        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
-    return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02} min"
 
 
 def bytes_spoken(count: float) -> str:

@@ -26,6 +26,7 @@ from search_spaces.space import Genome
 from search_spaces.uniform import known_genomes
 from trainers.candidates import arrays
 
+WARM = "warm.json"  # the front of the run that --warm-start names
 TABLE_EVERY = 15.0  # seconds between two writings of trials.csv
 
 
@@ -56,18 +57,20 @@ def exploring(work: Work) -> str:
         ):
             bar.at(study.candidates, asked.trials, "starting")
             told = _Told(work, records, bar)
-            enough = explore(
-                study,
-                records,
-                asked.trials,
-                scoring,
-                arrays(home_of(work)),
-                Means(workers=asked.scoring, scratch=scratch, gpus=gpus),
-                told,
-                work.stopped,
-            )
+            try:
+                enough = explore(
+                    study,
+                    records,
+                    asked.trials,
+                    scoring,
+                    arrays(home_of(work)),
+                    Means(workers=asked.scoring, scratch=scratch, gpus=gpus),
+                    told,
+                    work.stopped,
+                )
+            finally:
+                _keep_logs(scratch)
             rate = told.rate
-            _keep_logs(work.run, scratch)
         if not enough:
             tabled(work, records)
             work.check()
@@ -87,7 +90,9 @@ def records_of(work: Work) -> Records:
 
 
 def plan_of(work: Work) -> Plan:
-    asked = work.asked
+    asked, begin = work.asked, first(work)
+    if asked.warm_start is not None and not work.run.has(WARM):
+        work.run.put(WARM, [genome for genome, name in begin if not name])
     return Plan(
         space=work.space,
         objectives=asked.objectives,
@@ -95,13 +100,17 @@ def plan_of(work: Work) -> Plan:
         sampler=asked.sampler,
         batch=work.run.about.get("batch", asked.told_together),
         seed=asked.seed,
-        first=tuple(first(work)),
+        first=tuple(begin),
+        most=max(asked.trials, work.run.about["asked"]["trials"]),
     )
 
 
 def first(work: Work) -> list[tuple[Genome, str]]:
-    """Known architectures of the space, then the front of an earlier run."""
+    """Known architectures of the space, then the front of an earlier run: as it was when this one
+    began to explore, whatever becomes of that run since."""
     genomes = [(genome, name) for name, genome in known_genomes(work.space).items()]
+    if work.run.has(WARM):
+        return genomes + [(tuple(genome), "") for genome in work.run.get(WARM)]
     return genomes + [(genome, "") for genome in _earlier(work)]
 
 
@@ -132,8 +141,9 @@ class _Told:
     def __call__(self, study: Study, scored: int) -> None:
         wanted = self._work.asked.trials
         done, now = study.candidates + scored, time.monotonic()
-        if self._first is None:
+        if self._first is None:  # what Ray took to start says nothing of what is left
             self._first = (now, done)
+            self._bar.begins(done, wanted)
         elif now > self._first[0]:
             self.rate = (done - self._first[1]) / (now - self._first[0])
         if scored == 0:
@@ -150,10 +160,11 @@ def tabled(work: Work, records: Records) -> None:
     from nas.phases.measuring import rows
 
     limits, spent = work.asked.limits, 0.0
+    at_once = min(work.asked.scoring, work.run.about.get("batch", work.asked.told_together))
     table: list[dict[str, Any]] = []
     for trial in records.trials:
         asked, scored = trial.asked, trial.scored
-        spent += scored.seconds / work.asked.scoring
+        spent += scored.seconds / at_once
         chosen = {
             f"axis.{axis.name}": axis.plain[choice]
             for axis, choice in zip(work.space.axes, asked.genome, strict=True)
@@ -201,7 +212,7 @@ def _said(work: Work, study: Study, records: Records, rate: float) -> str:
     return f"{', '.join(every)}; {len(front_of(work, records))} on the front"
 
 
-def _keep_logs(run: Run, scratch: Path) -> None:
+def _keep_logs(scratch: Path) -> None:
     """What the processes of Ray said on their way, into the run's log."""
     for file in sorted(scratch.glob("ray/session_latest/logs/worker-*.err")):
         text = file.read_text(errors="replace").strip()

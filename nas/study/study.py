@@ -33,7 +33,7 @@ WORST = 1e9  # told of what a failed candidate has no value for
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is searched, and how. `first` are the genomes of the first candidates, with names: as
-    many batches begin with them as it takes."""
+    many batches begin with them as it takes. `most` architectures are asked for in all."""
 
     space: Space
     objectives: tuple[str, ...]
@@ -42,6 +42,7 @@ class Plan:
     batch: int
     seed: int
     first: tuple[tuple[Genome, str], ...] = ()
+    most: int | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -88,12 +89,18 @@ class Study:
         return len(self._numbers)
 
     def ask(self) -> list[Asked]:
-        """The next batch, without repeats; empty where the space has no more architectures."""
+        """The next batch, without repeats; empty where the space has no more architectures.
+
+        One that is cut short at the end has the first of those it would have had.
+        """
         assert not self._batch, "the batch before has not been told"
         number, new = self.batches, dict[str, Asked]()
         sampler = self._sampler(number, lambda key: key in self._numbers or key in new)
         waiting = [first for key, first in self._first.items() if key not in self._numbers]
-        while len(new) < min(self.plan.batch, self.plan.space.genomes - self.candidates):
+        most = self.plan.space.genomes
+        if self.plan.most is not None:
+            most = min(most, self.plan.most)
+        while len(new) < min(self.plan.batch, most - self.candidates):
             sampler.given, name = waiting.pop(0) if waiting else (None, "")
             with _nobody_waits(self._study):
                 trial = self._study.ask(self._axes)

@@ -22,7 +22,7 @@ from nas.phases.exploring import tabled
 from nas.phases.measuring import Checked, _kernel_rows
 from nas.phases.standing import note
 from nas.phases.work import Work
-from nas.runs.run import Run
+from nas.runs.run import FORMAT, Run
 from nas.search import search
 from nas.study.records import Records
 from nas.study.trial import Asked, Scored
@@ -100,6 +100,7 @@ def test_a_front_that_candidates_changed_is_no_longer_the_measured_one(
     work: Work, tmp_path: Path
 ) -> None:
     mine, records = replace(work, run=Run(tmp_path)), Records(tmp_path / "scores.jsonl")
+    mine.run.put("run.json", {"format": FORMAT})
     scored(work, records, 0, error=0.3)
     mine.run.note_phase("measure", 1.0, done=True)
     note(mine.run, records.trials, [], timed=True)

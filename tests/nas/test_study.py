@@ -279,3 +279,19 @@ def test_what_was_recalled_is_the_front_that_was_told(tmp_path: Path, score: Sco
     again.recall([*scores.values(), score(extra)])
     assert again.trials == study.trials
     assert front(again.trials, plan().columns, {}) == front(study.trials, plan().columns, {})
+
+
+def test_the_last_batch_is_no_longer_than_what_is_wanted(tmp_path: Path, score: Score) -> None:
+    """And has the first of those that it would have had: more may be wanted later."""
+    short, whole = (Study(plan(most=most), tmp_path / f"{most}") for most in (9, None))
+    batches: list[list[list[str]]] = []
+    for study in (short, whole):
+        asked = []
+        for _ in range(2):
+            batch = study.ask()
+            study.tell({one.key: score(one) for one in batch})
+            asked.append([one.key for one in batch])
+        batches.append(asked)
+    assert [len(batch) for batch in batches[0]] == [6, 3]
+    assert batches[0] == [batches[1][0], batches[1][1][:3]]
+    assert short.ask() == []

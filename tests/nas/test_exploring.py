@@ -1,0 +1,118 @@
+"""The phase that explores: what comes first, what is noted of time, what is kept of an error."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pandas
+import pytest
+import torch
+
+from nas.phases import exploring as phase
+from nas.phases import planning
+from nas.phases.exploring import exploring, plan_of, tabled
+from nas.phases.work import Work
+from nas.processes import cluster
+from nas.runs.run import FORMAT, Run
+from nas.runs.settings import to_data
+from nas.study import actors
+from nas.study.records import Records
+from nas.study.trial import Asked, Scored
+from search_spaces.text import to_text
+
+Beginning = Callable[..., Work]
+
+
+@pytest.fixture
+def begun(work: Work, tmp_path: Path) -> Beginning:
+    """A run that is noted, and nothing more."""
+
+    def of(**more: Any) -> Work:
+        asked = replace(work.asked, **more)
+        run = Run(tmp_path / "begun")
+        about = {"format": FORMAT, "asked": to_data(asked), "batch": asked.told_together}
+        run.put("run.json", about)
+        return replace(work, run=run, asked=asked)
+
+    return of
+
+
+def test_the_front_that_a_search_begins_with_is_that_of_its_beginning(
+    begun: Beginning, run_folder: Path
+) -> None:
+    mine = begun(warm_start=run_folder)
+    first = plan_of(mine).first
+    warm = [genome for genome, name in first if not name]
+    keys = {mine.space.decode(genome).key for genome in warm}
+    assert keys == set(pandas.read_csv(run_folder / "front.csv")["key"])
+    (run_folder / "scores.jsonl").unlink()
+    assert plan_of(mine).first == first
+    (run_folder / "run.json").unlink()
+    assert plan_of(mine).first == first
+
+
+def test_time_is_divided_by_as_many_as_score_at_once(begun: Beginning) -> None:
+    mine = begun(workers=64, batch=2)
+    records = Records(mine.run.home / "scores.jsonl")
+    for n in range(4):
+        genome = mine.space.sample(Random(n))
+        arch = mine.space.decode(genome)
+        asked = Asked(number=n, batch=0, key=arch.key, arch=to_text(arch), genome=genome)
+        records.add(asked, Scored(values={"error": 0.5, "latency_ms": 1.0 + n}, seconds=3.0))
+    tabled(mine, records)
+    table = pandas.read_csv(mine.run.home / "trials.csv")
+    assert table["at_seconds"].tolist() == [1.5, 3.0, 4.5, 6.0]
+
+
+def test_what_processes_said_is_kept_where_exploring_failed(
+    begun: Beginning, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    mine = begun()
+    logs = mine.run.home / "scratch" / "ray" / "session_latest" / "logs"
+    logs.mkdir(parents=True)
+    (logs / "worker-1.err").write_text("it burns\n")
+
+    @contextmanager
+    def nowhere(*means: Any) -> Iterator[Path]:
+        yield mine.run.home / "scratch"
+
+    def fails(*means: Any) -> bool:
+        raise ValueError("the processes that score cannot begin")
+
+    monkeypatch.setattr(cluster, "ray_cluster", nowhere)
+    monkeypatch.setattr(actors, "explore", fails)
+    for name in ("latency_of", "arrays"):
+        monkeypatch.setattr(phase, name, lambda of: None)
+    with caplog.at_level(logging.INFO), pytest.raises(ValueError, match="cannot begin"):
+        exploring(mine)
+    assert "it burns" in caplog.text
+
+
+def test_a_plan_tries_candidates_as_processes_will_score_them(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On one thread each: so many at once share the cores."""
+    threads: list[int] = []
+
+    class Tried:
+        def __init__(self, *given: Any) -> None:
+            pass
+
+        def score(self, arch: Any) -> None:
+            threads.append(torch.get_num_threads())
+
+    monkeypatch.setattr(planning, "Candidates", Tried)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        planning._candidate_seconds(work, {})
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert set(threads) == {1}
