@@ -40,21 +40,25 @@ def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
     seed = split_of(asked)
     home = asked.home / "supernet"
     job = training(asked, seed, home).job()
-    space = space_for(asked.space, asked.backbone or asked.usual.backbone, job)
+    space = space_for(asked.space, asked.backbone, job, asked.usual.backbone)
     _room(asked.home)
     with asked_to_stop() as stopped:
         work = Work(Run(asked.home), asked, job, space, seed, screen, stopped)
-        if not work.run.has("run.json"):
+        new = not work.run.has("run.json")
+        if new:
             sound(work)
-        with opened(asked, facts(job, space)), _logged(work.run, verbose=asked.verbose):
+        with opened(asked, facts(job, space), plan=plan), _logged(work.run, verbose=asked.verbose):
             _phases(work, plan=plan)
-        if plan:
+        if plan and new:
             unmade(work.run.home)
         return work.run
 
 
 def _phases(work: Work, *, plan: bool) -> None:
-    if plan or work.asked.until == "plan":
+    if plan:
+        _estimated(work)
+        return
+    if work.asked.until == "plan":
         _planned(work)
         return
     for name in PHASES[1 : PHASES.index(work.asked.until) + 1]:
@@ -65,9 +69,14 @@ def _phases(work: Work, *, plan: bool) -> None:
 
 
 def _planned(work: Work) -> None:
+    with work.run.clocked("plan"):
+        _estimated(work)
+
+
+def _estimated(work: Work) -> None:
     from nas.phases.planning import described, planning
 
-    with work.run.clocked("plan"), work.screen.bar("plan") as bar:
+    with work.screen.bar("plan") as bar:
         bar.at(0, 1, "trying a few ops, steps and candidates")
         estimate = planning(work)
         free = shutil.disk_usage(work.run.home).free

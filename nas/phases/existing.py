@@ -33,5 +33,5 @@ def work_on(home: Path, asked: Settings, screen: Screen, stopped: Callable[[], b
     """On one thread, as the processes that score: sums of another number round otherwise."""
     seed = split_of(asked)
     job = replace(training(asked, seed), threads=1).job()
-    space = space_for(asked.space, asked.backbone or asked.usual.backbone, job)
+    space = space_for(asked.space, asked.backbone, job, asked.usual.backbone)
     return Work(Run(home), asked, job, space, seed, screen, stopped)

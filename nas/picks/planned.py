@@ -121,7 +121,7 @@ def _home(every: Path, key: str, seed: int) -> Path:
 def _start(asked: Retrain, search: Settings) -> Start:
     assert asked.run is not None
     home = supernet_home(search.supernet or asked.run)
-    backbone = search.backbone or search.usual.backbone
+    backbone = str(Run(asked.run).about["space"]["backbone"])
     return Start(home=home.absolute(), space=search.space, backbone=backbone)
 
 

@@ -113,10 +113,11 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
+def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Iterator[Run]:
     """The run that was asked for, new or gone on with; nobody else works on it meanwhile.
 
-    `facts`: what run.json says besides. Other options than it was begun with are an error.
+    `facts`: what run.json says besides. Other options, or images, than it was begun with are an
+    error. `plan`: nothing is meant yet; one that is there stays as it is.
     """
     run = Run(asked.home)
     if run.has("run.json"):
@@ -126,6 +127,7 @@ def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
                 f"{run.home} was begun with other options: {'; '.join(different)}. The same "
                 "options go on with it; another --run begins anew"
             )
+        _same_images(run.about, facts)
     elif run.home.exists() and any(run.home.iterdir()):
         # A process that was killed at once leaves these.
         left = [file.name for file in run.home.iterdir() if not file.name.startswith(".run.json.")]
@@ -139,7 +141,7 @@ def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
             batch = asked.told_together  # as long as the run lives, however many trials it gets
             about = {"format": FORMAT, **_begun(), "asked": to_data(asked), "batch": batch, **facts}
             run.put("run.json", about)
-        elif (before := run.about)["asked"]["trials"] < asked.trials:
+        elif not plan and (before := run.about)["asked"]["trials"] < asked.trials:
             run.put("run.json", {**before, "asked": {**before["asked"], "trials": asked.trials}})
         try:
             yield run
@@ -147,6 +149,16 @@ def opened(asked: Settings, facts: dict[str, Any]) -> Iterator[Run]:
             if new:
                 unmade(run.home)
             raise
+
+
+def _same_images(about: dict[str, Any], facts: dict[str, Any]) -> None:
+    before, now = (of.get("data") or {} for of in (about, facts))
+    if before.get("digest") != now.get("digest"):
+        raise ValueError(
+            f"the images of {now.get('name')} are no longer those that this run was begun with: "
+            f"their digest was {before.get('digest')}, is {now.get('digest')}. Another --run "
+            "begins anew"
+        )
 
 
 def unmade(home: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,29 @@ def test_a_folder_with_something_else_in_it_is_no_run(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_plan_of_more_trials_leaves_a_run_as_it_is(tmp_path: Path) -> None:
+    with opened(asked(tmp_path / "r", trials=6), FACTS) as run:
+        before = run.about
+    with opened(asked(tmp_path / "r", trials=5000), FACTS, plan=True) as run:
+        pass
+    assert run.about == before
+
+
+def test_other_images_under_the_same_name_are_an_error(tmp_path: Path) -> None:
+    def of(digest: str) -> dict[str, Any]:
+        return {**FACTS, "data": {"name": "mine:digits", "digest": digest}}
+
+    with opened(asked(tmp_path / "r"), of("1234")) as run:
+        before = run.about
+    with (
+        pytest.raises(ValueError, match=r"mine:digits .* digest was 1234, is 5678\. Another --run"),
+        opened(asked(tmp_path / "r"), of("5678")),
+    ):
+        pass
+    with opened(asked(tmp_path / "r"), of("1234")) as run:
+        assert run.about == before
+
+
 @pytest.mark.parametrize("left", [["run.lock"], ["run.lock", ".run.json.x1y2.new"], []])
 def test_what_a_process_left_that_was_killed_at_once_is_begun_anew(
     tmp_path: Path, left: list[str]
@@ -157,3 +181,21 @@ def test_where_nothing_kept_the_limits_the_known_ones_are_shown(tmp_path: Path) 
         table = front_table(run)
     assert table.row_count == 1
     assert [*table.columns[-1].cells] == ["real"]
+
+
+def test_of_a_long_front_both_ends_are_shown_and_how_many_are_not(tmp_path: Path) -> None:
+    rows = [
+        {"key": f"k{n}", "arch": f"a{n}", "error": 1 - n / 100, "measured_ms": n + 1.0}
+        | {"latency_ms": 1.0, "size_bytes": 1.0, "memory_bytes": 1.0}
+        for n in range(75)
+    ]
+    with opened(asked(tmp_path / "r"), FACTS) as run:
+        run.put_rows("front.csv", rows)
+        table = front_table(run)
+        shown = [int(cell[1:]) for cell in table.columns[-1].cells]
+        assert table.caption == "45 more in front.csv"
+        run.put_rows("front.csv", rows[:30])
+        assert front_table(run).caption is None
+    assert len(shown) == 30
+    assert (shown[0], shown[-1]) == (0, 74)
+    assert {after - before for before, after in pairwise(shown)} == {2, 3}

@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+import search_spaces
 from kernels import profile
 from nas.search import main, search
+from search_spaces.backbones import find_backbone
 
 Said = Callable[..., str]
 
@@ -203,3 +205,28 @@ def test_a_plan_commits_to_nothing(run: Path, capsys: pytest.CaptureFixture[str]
     assert main(["--run", str(run), "--plan"]) == 0
     assert "together" in capsys.readouterr().err
     assert not run.exists()
+
+
+def test_a_plan_leaves_a_run_that_is_there_as_it_is(
+    run_folder: Path, op_times: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = {f: f.read_bytes() for f in run_folder.rglob("*") if f.is_file() and f.name != "log.txt"}
+    words = ["--epochs", "1", "--profile", str(op_times), "--trials", "5000", "--plan"]
+    assert main(["--run", str(run_folder), *words]) == 0
+    assert "5,000 candidates" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in kept} == kept
+
+
+def test_the_space_of_the_readme_is_planned_with_its_own_backbone(
+    run: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (Path(search_spaces.__file__).parent / "README.md").read_text()
+    (tmp_path / "mine.py").write_text(text.split("```python\n")[1].split("```")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    find_backbone.cache_clear()
+    assert main(["--run", str(run), "--space", "mine:space", "--plan"]) == 0
+    assert "space     mine:space on mine:net" in capsys.readouterr().err
