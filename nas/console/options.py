@@ -14,14 +14,13 @@ GOES_ON = "the same command goes on from here"
 INTERRUPTED = 130
 
 
-def option(default: Any, text: str, *, changes: bool = True, metavar: str = "") -> Any:
-    """`changes`: with another value it is another training; what was begun is not gone on with."""
-    return field(default=default, metadata={"help": text, "changes": changes, "metavar": metavar})
+def option(default: Any, text: str, *, metavar: str = "") -> Any:
+    return field(default=default, metadata={"help": text, "metavar": metavar})
 
 
 def argument(text: str, metavar: str, default: Any = MISSING) -> Any:
     """What stands without a name; one with a default may be left out."""
-    about = {"help": text, "changes": True, "metavar": metavar, "argument": True}
+    about = {"help": text, "metavar": metavar, "argument": True}
     return field(default=default, metadata=about)
 
 

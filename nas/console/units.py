@@ -7,15 +7,14 @@ import re
 
 TIMES = {"us": 1e-3, "ms": 1.0, "s": 1e3}  # in milliseconds
 BYTES = {"B": 1.0, "kB": 1e3, "KB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 2.0**10, "MiB": 2.0**20}
-COUNTS = {"": 1.0, "k": 1e3, "M": 1e6, "G": 1e9}
 
 
 def amount(text: str | float, units: dict[str, float]) -> float:
-    """In the unit that counts 1; a bare number is in that unit only where it has no name."""
+    """In the unit that counts 1. A bare number is none."""
     written = str(text).strip()
     found = re.fullmatch(r"([0-9.eE+-]+)\s*([A-Za-z]*)", written)
-    names = ", ".join(name or "none" for name in units)
     if found is None or found[2] not in units:
+        names = ", ".join(units)
         raise ValueError(
             f"a number and a unit ({names}) are wanted, as in 2{[*units][1]}; got {text!r}"
         )

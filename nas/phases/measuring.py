@@ -21,9 +21,10 @@ from kernels.timing import Runs, Timing
 from nas.phases.learning import home_of
 from nas.phases.profiling import latency_of, measured_here
 from nas.phases.work import Work
+from nas.study.objectives import column
 from nas.study.trial import Trial
 from nas.times.latency import Latency
-from nas.times.whole import by_node, engine_of, timed, turns
+from nas.times.whole import by_node, columns, engine_of, timed, turns
 from search_spaces.cost import cost
 from search_spaces.plan import Plan
 from search_spaces.text import parse, to_text
@@ -98,19 +99,14 @@ def rows(
     if times:
         from moocore import is_nondominated
 
+        wanted = [column(name) for name in work.asked.objectives]
         points = [
-            [row["measured_ms"] if name == "latency_ms" else row[name] for name in _columns(work)]
+            [row["measured_ms"] if name == "latency_ms" else row[name] for name in wanted]
             for row in found
         ]
         best = is_nondominated(np.array(points), keep_weakly=True) if points else []
         found = [{**row, "on_measured": bool(good)} for row, good in zip(found, best, strict=True)]
     return found
-
-
-def _columns(work: Work) -> list[str]:
-    from nas.study.objectives import column
-
-    return [column(name) for name in work.asked.objectives]
 
 
 def _row(trial: Trial, checked: Checked | None, took: Timing | None) -> dict[str, Any]:
@@ -121,19 +117,9 @@ def _row(trial: Trial, checked: Checked | None, took: Timing | None) -> dict[str
         "arch": asked.arch,
         "known": asked.known,
         **values,
-        **_measured(took),
+        **columns(took),
         "on_measured": None,
         **_agreed(checked),
-    }
-
-
-def _measured(took: Timing | None) -> dict[str, Any]:
-    if took is None:
-        return {"measured_ms": None, "spread_ms": None, "trusted": None}
-    return {
-        "measured_ms": took.median_ns / 1e6,
-        "spread_ms": took.spread_ns / 1e6,
-        "trusted": took.trusted,
     }
 
 
@@ -172,7 +158,7 @@ def _known_rows(
             "error": None, "latency_ms": predicted,
             "size_bytes": (counted.weight_bits + counted.constant_bits) / 8,
             "memory_bytes": counted.peak_bytes, "ops": counted.ops,
-            **_measured(took), "on_measured": None, **_agreed(None),
+            **columns(took), "on_measured": None, **_agreed(None),
         })  # fmt: skip
     return found
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from kernels.engine import Engine
 from kernels.timing import Timing
@@ -18,16 +17,6 @@ def measured(engine: Engine) -> Timing:
     """As the front of a search is measured, with nothing else of ours running."""
     *_, found = timed({"it": engine})
     return found["it"]
-
-
-def times(took: Timing | None) -> dict[str, Any]:
-    if took is None:
-        return {"measured_ms": None, "spread_ms": None, "trusted": None}
-    return {
-        "measured_ms": took.median_ns / 1e6,
-        "spread_ms": took.spread_ns / 1e6,
-        "trusted": took.trusted,
-    }
 
 
 def schedule(job: Job) -> str:

@@ -17,10 +17,11 @@ import numpy as np
 from kernels import files, model
 from kernels.engine import Engine
 from nas.picks.judging import decided, part_to_test
-from nas.picks.product import PACKED, RESULT, measured, schedule, times
+from nas.picks.product import PACKED, RESULT, measured, schedule
 from nas.processes.abreast import Tell
 from nas.processes.together import Together, shareable, together, told
 from nas.runs.homes import Losses
+from nas.times.whole import columns
 from search_spaces.arch import to_json
 from search_spaces.cost import cost
 from search_spaces.text import parse, to_text
@@ -117,7 +118,7 @@ def made(of: Retraining, net: Network, job: Job, losses: Losses) -> None:
         "search": None if of.accuracy is None else {"accuracy": of.accuracy},
         "retrained": {"accuracy": right / count, "count": count},
         "packed": {"accuracy": float(np.mean(ours == labels)), "count": count, "decisions": apart},
-        "predicted_ms": of.predicted_ms, **times(took),
+        "predicted_ms": of.predicted_ms, **columns(took),
         "memory_bytes": planned.peak_bytes,
         "size_bytes": (planned.weight_bits + planned.constant_bits) / 8,
         "file_bytes": (home / PACKED).stat().st_size,

@@ -12,7 +12,7 @@ from nas.console.options import argument, option
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fidelity:
     run: Path = argument("its folder", "RUN")
-    archs: int = option(20, "architectures to train", changes=False)
+    archs: int = option(20, "architectures to train")
     recipe: str | None = option(None, "how each learns (as the run's supernet)", metavar="NAME")
     epochs: float | None = option(None, "another length, as proportioned (as the run's supernet)")
     seeds: int = option(2, "trainings of each; the first is what all is held against")

@@ -32,7 +32,7 @@ from nas.ranks.standalone import Standalone
 from nas.ranks.strata import sample
 from nas.runs.run import read_json
 from nas.study.corrected import Facts, facts, fitted, left_out
-from nas.study.records import Records
+from nas.study.records import read
 from search_spaces.arch import Arch
 from search_spaces.cost import cost
 from search_spaces.text import to_text
@@ -61,7 +61,8 @@ def sampled(work: Work, count: int, seed: int, bar: Bar) -> list[Sampled]:
     search with `--corrected` has none: its accuracies are not the supernet's."""
     latency = latency_of(work)
     chosen = sample(work.space, lambda arch: latency.predict_ns(work.plan(arch)), count, seed)
-    known = {} if work.asked.corrected else Records(work.run.home / "scores.jsonl").by_key
+    scores = [] if work.asked.corrected else read(work.run.home / "scores.jsonl")
+    known = {trial.asked.key: trial for trial in scores}
     candidates: Candidates | None = None
     found = []
     for n, arch in enumerate(chosen, 1):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping
 from functools import partial
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,17 @@ def timed(engines: Mapping[K, Engine], rounds: int = profile.ROUNDS) -> Iterator
             for key, took in found.items():
                 best[key] = min(best.get(key, took), took, key=lambda t: t.median_ns)
             yield best
+
+
+def columns(took: Timing | None) -> dict[str, Any]:
+    """As tables and result.json have it; empty where nothing was timed."""
+    if took is None:
+        return {"measured_ms": None, "spread_ms": None, "trusted": None}
+    return {
+        "measured_ms": took.median_ns / 1e6,
+        "spread_ms": took.spread_ns / 1e6,
+        "trusted": took.trusted,
+    }
 
 
 def by_node(engines: Mapping[K, Engine]) -> dict[K, NDArray[np.float64]]:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from scipy.stats import kendalltau
 
+from nas.console.screen import Screen
 from nas.fidelity import fidelity, main
+from nas.phases.existing import asked_of, work_on
 from nas.ranks import agreement
-from nas.ranks.ranking import bases
+from nas.ranks.ranking import bases, sampled
 from reports.run import read
 from search_spaces.text import parse
 
@@ -19,6 +21,17 @@ from search_spaces.text import parse
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(agreement, "RESAMPLES", 60)
+
+
+def test_a_line_that_a_search_is_writing_meanwhile_is_left_to_it(run_folder: Path) -> None:
+    scores = run_folder / "scores.jsonl"
+    text = scores.read_text() + '{"asked": {"number": 8,'
+    scores.write_text(text)
+    screen = Screen(quiet=True)
+    work = work_on(run_folder, asked_of(run_folder), screen, lambda: False)
+    with screen.bar("sample") as bar:
+        assert len(sampled(work, 4, 0, bar)) == 4
+    assert scores.read_text() == text
 
 
 def test_a_sample_is_trained_and_ranked_and_gone_on_with(run_folder: Path) -> None:
