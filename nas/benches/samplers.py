@@ -103,7 +103,7 @@ def _space_of(run: Run) -> Space:
 
     asked = run.asked
     job = training(asked, split_of(asked)).job()
-    return space_for(asked.space, asked.backbone or asked.usual.backbone, job)
+    return space_for(asked.space, asked.backbone, job, asked.usual.backbone)
 
 
 _scorer: Callable[[Asked], Scored] | None = None
@@ -124,7 +124,7 @@ def _prepare(run: Run) -> None:
     _scorer = Scoring(
         training=replace(training(asked, split_of(asked)), threads=1),
         space=asked.space,
-        backbone=asked.backbone or asked.usual.backbone,
+        backbone=str(run.about["space"]["backbone"]),
         latency=read_latency(run),
         objectives=("error", "latency"),
         tune_steps=asked.tune_steps,
