@@ -1,0 +1,71 @@
+"""The page in a browser: what was retrained or sampled, and where times were taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reports.made_up import MadeUp
+from reports.run import read
+
+SEEDS = MadeUp(trials=40, backbone="digits", picks=1, seeds=2, lines=1, fidelity=True)
+
+
+def test_all_seeds_of_a_pick_are_shown_with_their_mean(browse: Any, pages: Any) -> None:
+    page = browse(pages(SEEDS)).page
+    run = read(pages(SEEDS).parent / "run0")
+    page.wait_for_selector("#front .main-svg")
+    marks = page.evaluate(
+        "document.querySelector('#front .plot').data.find(t => t.name === 'retrained').customdata"
+    )
+    assert sorted(marks) == sorted(f"0:{pick['key']}" for pick in run.picks)
+    buttons = page.query_selector_all("#architecture .controls button")
+    assert len(buttons) == 2 < len(run.picks) == 4
+    for button in buttons:
+        button.click()
+        key = page.inner_text("#architecture article code").split()[-1]
+        found = [100 * p["retrained"]["accuracy"] for p in run.picks if p["key"] == key]
+        card = page.inner_text("#architecture article .three")
+        assert f"the mean of {found[0]:.2f} % (seed 0), {found[1]:.2f} % (seed 1)" in card
+        assert f"{sum(found) / 2:.2f} %" in card
+    assert "retrained with 2 seeds" in page.inner_text("#front .grid")
+
+
+def test_what_was_only_sampled_for_fidelity_is_drawn_when_it_is_clicked(
+    browse: Any, pages: Any
+) -> None:
+    opened = browse(pages(SEEDS))
+    opened.look()
+    page = opened.page
+    run = read(pages(SEEDS).parent / "run0")
+    candidates = {str(trial["key"]) for trial in run.trials}
+    page.evaluate(
+        "document.querySelector('#fidelity .plot')"
+        ".scrollIntoView({block: 'center', behavior: 'instant'})"
+    )
+    places = page.evaluate(
+        """() => {
+        const plot = document.querySelector('#fidelity .plot'), box = plot.getBoundingClientRect();
+        const {xaxis, yaxis} = plot._fullLayout, trace = plot.data[0];
+        return trace.customdata.map((id, n) => [id.split(':')[1],
+          box.left + xaxis._offset + xaxis.d2p(trace.x[n]),
+          box.top + yaxis._offset + yaxis.d2p(trace.y[n])]);
+        }"""
+    )
+    outside = [place for place in places if place[0] not in candidates]
+    assert outside
+    key, x, y = outside[0]
+    page.mouse.move(x, y)
+    page.wait_for_selector("#tip:not([hidden])")
+    page.mouse.click(x, y)
+    card = page.inner_text("#architecture article")
+    assert f"--pick {key}" in card
+    assert "cannot be read" not in card
+    assert "it was no candidate" in card
+    assert page.query_selector("#architecture article svg.drawing")
+
+
+def test_each_runs_times_are_those_of_its_profiles_machine(browse: Any, pages: Any) -> None:
+    small: dict[str, Any] = {"trials": 20, "backbone": "digits"}
+    page = browse(pages(MadeUp(**small, timed_on="Pi 4"), MadeUp(**small, seed=7))).page
+    assert "run0 on Pi 4, 2 threads; run1 on " in page.inner_text("#front")
+    assert "of different machines: they do not compare" in page.inner_text("#states")
