@@ -113,6 +113,11 @@ def given(work: Work) -> tuple[Latency, int]:
         raise ValueError(
             f"{path} is of {found.threads} threads; got --threads {work.asked.threads}"
         )
+    if found.part is not None:
+        raise ValueError(
+            f"{path} was stopped before its last pass over the ops; the same "
+            "`python -m kernels profile` goes on with it"
+        )
     missing = [op for op in ops_of(work) if op not in found.entries]
     if missing:
         raise ValueError(

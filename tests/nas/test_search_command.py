@@ -113,6 +113,10 @@ def test_a_profile_that_does_not_fit_is_said(said: Said, op_times: Path, tmp_pat
     lacking.write_text(json.dumps(content))
     assert "lacks 2 ops of this search, the first of them" in said("--profile", lacking)
     assert "is of 1 threads; got --threads 2" in said("--profile", op_times, "--threads", 2)
+    stopped = {**json.loads(op_times.read_text()), "part": {"ops": [], "groups": 1}}
+    stopped["part"]["ops"] = [stopped["entries"][0]["op"]]
+    lacking.write_text(json.dumps(stopped))
+    assert "was stopped before its last pass over the ops" in said("--profile", lacking)
     lacking.write_text(op_times.read_text()[:-9])
     assert "lacking.json is no profile: it is not JSON" in said("--profile", lacking)
     lacking.write_text("{}")
