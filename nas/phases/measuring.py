@@ -31,7 +31,7 @@ from search_spaces.text import parse, to_text
 from trainers.candidates import Candidates, arrays
 from trainers.export import Agreement, compared, packed
 
-ROUNDS = 9  # in which binary ops and torch's take turns
+ROUNDS = 7  # in which binary ops and torch's take turns
 IMAGES = 1000  # on which a program is held against its network, at most
 
 
@@ -221,7 +221,7 @@ def _beside_torch(
     }
     runs |= {one.dtype: one.runs for one in offered if one.runs is not None}
     least = timing.LEAST_CPU if threads == 1 else choice.LEAST_CPU_THREADS
-    took = timing.measure(runs, ROUNDS, tries=2, least_cpu=least)
+    took = timing.measure(runs, ROUNDS, tries=1, least_cpu=least)
     theirs = {f"{name}_us": took[name].median_ns / 1e3 for name in took if isinstance(name, str)}
     for op, kernel in kernels.items():
         yield {
