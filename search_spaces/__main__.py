@@ -18,11 +18,11 @@ from search_spaces.backbone import Backbone
 from search_spaces.backbones import BACKBONES, VARIANTS, find_backbone
 from search_spaces.cost import Cost, cost
 from search_spaces.drawing import draw
-from search_spaces.emitted import emitted
 from search_spaces.known import KNOWN, find_arch
 from search_spaces.listing import lines, op_data, step_data
 from search_spaces.plan import Plan
 from search_spaces.planner import plan
+from search_spaces.searched import searched
 from search_spaces.space import Space
 from search_spaces.spaces import SPACES, find_space
 from search_spaces.text import to_text
@@ -68,14 +68,14 @@ def _parser() -> argparse.ArgumentParser:
     one.set_defaults(command=show)
     one.add_argument("arch", metavar="ARCH", help=f"a line, JSON, or one of {', '.join(KNOWN)}")
     _on_backbone(one)
-    for what, help in (("size", "pixels a side"), ("channels", "1 for grey"), ("classes", "")):
-        one.add_argument(f"--{what}", type=_a_count, metavar="N", help=help or "how many")
+    _on_images(one)
     one.add_argument("--json", action="store_true", help="as JSON")
 
-    every = commands.add_parser("ops", help="every op that a space can emit, once")
+    every = commands.add_parser("ops", help="every op that a search of a space wants the time of")
     every.set_defaults(command=ops)
     every.add_argument("space", metavar="SPACE", help=f"one of {', '.join(SPACES)}")
     _on_backbone(every)
+    _on_images(every)
     every.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: the screen")
 
     timed = commands.add_parser("bench", help="how fast architectures are drawn and planned")
@@ -94,6 +94,11 @@ def _on_backbone(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(BACKBONES)}; and variants of it, as in resnet20+rsign+w0.5: "
         f"{', '.join(VARIANTS)}, or w and a width (resnet20)",
     )
+
+
+def _on_images(parser: argparse.ArgumentParser) -> None:
+    for what, help in (("size", "pixels a side"), ("channels", "1 for grey"), ("classes", "")):
+        parser.add_argument(f"--{what}", type=_a_count, metavar="N", help=help or "how many")
 
 
 def _a_count(text: str) -> int:
@@ -187,10 +192,13 @@ def _arch_data(arch: Arch, steps: Plan, costs: Cost) -> dict[str, Any]:
 
 def ops(args: argparse.Namespace) -> None:
     space = find_space(args.space, getattr(args, "backbone", None))
-    found = emitted(space)
+    backbone = space.backbone.sized(args.size, args.channels, args.classes)
+    found = searched(dataclasses.replace(space, backbone=backbone))
     data = {
         "space": space.name,
-        "backbone": space.backbone.name,
+        "backbone": backbone.name,
+        "image": _sized(backbone),
+        "classes": backbone.classes,
         "complete": found.complete,
         "how": found.how,
         "ops": [op_data(op) for op in found.ops],
@@ -199,9 +207,9 @@ def ops(args: argparse.Namespace) -> None:
         print(json.dumps(data, indent=1))
         return
     args.output.write_text(json.dumps(data, indent=1) + "\n")
-    print(
-        f"{args.output}: {len(found.ops)} ops of {space.name} on {space.backbone.name}, {found.how}"
-    )
+    images = f"{_sized(backbone)} in {backbone.classes} classes"
+    print(f"{args.output}: {len(found.ops)} ops of {space.name} on {backbone.name}, {images}")
+    print(found.how)
 
 
 def bench(args: argparse.Namespace) -> None:
