@@ -66,6 +66,16 @@ def _phases(work: Work, *, plan: bool) -> None:
             _planned(work)
         _phase(work, name)
         work.check()
+    if work.asked.until == "report":
+        _next(work)
+
+
+def _next(work: Work) -> None:
+    from nas.phases.showing import next_command
+
+    command = next_command(work.run)
+    if command is not None:
+        work.screen.say("next", command)
 
 
 def _planned(work: Work) -> None:
@@ -149,11 +159,14 @@ def _report(work: Work) -> str:
     from nas.phases.showing import front_table
     from reports.written import report
 
-    work.screen.table(front_table(work.run))
+    table = front_table(work.run)
+    work.screen.table(table)
     said = "* with the supernet's weights, on images held out of training"
     if work.asked.corrected:
         said += f", corrected to what the networks of {work.asked.corrected} came to alone"
     work.screen.say("", said)
+    if "beaten" in table.columns[0].cells:
+        work.screen.say("", "beaten: by another of the front, once whole programs were measured")
     return f"{report([work.run.home])}"
 
 

@@ -1,4 +1,4 @@
-"""The front on the screen: known architectures beside it, in one table by time."""
+"""The front on the screen: known architectures beside it, in a table by time; what is next."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 from rich.table import Table
 
 from nas.runs.run import Run
+from reports.data import front_of, knee_of
+from reports.run import read
+from reports.words import commands
 
 MOST = 30  # rows of a table on a screen
 T = TypeVar("T")
@@ -17,23 +20,34 @@ T = TypeVar("T")
 def front_table(run: Run) -> Table:
     """What was found, and what is known, fastest first."""
     table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
     for name in (
         f"{run.about['metric']}*",
-        "measured ms",
-        "predicted ms",
-        "weights kB",
-        "memory kB",
+        "measured\nms",
+        "predicted\nms",
+        "weights\nkB",
+        "memory\nkB",
     ):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("architecture", overflow="fold")
+    table.add_column("key and architecture", overflow="fold")
     rows = _rows(run)
-    shown = evenly(rows, MOST)
+    some = evenly(rows, MOST)
+    shown = [row for row in rows if row in some or row[2] == "knee"]
     for _, mine, *cells in shown:
         table.add_row(*cells, style="" if mine else "dim")
     if len(shown) < len(rows):
         table.caption = f"{len(rows) - len(shown)} more in front.csv"
         table.caption_justify = "left"
     return table
+
+
+def next_command(run: Run) -> str | None:
+    """To retrain the knee, or the most accurate where there is none; nothing without a front."""
+    found = read(run.home)
+    front = front_of(found)
+    if not front:
+        return None
+    return f"{commands(found)['retrain']} {'best' if knee_of(front) is None else 'knee'}"
 
 
 def evenly(rows: Sequence[T], most: int) -> list[T]:
@@ -52,19 +66,28 @@ def _rows(run: Run) -> list[tuple[Any, ...]]:
     keys = {row["key"] for row in every}
     others = [] if known is None else known.to_dict("records")
     every += [row for row in others if row["key"] not in keys]
-    found = []
+    knee, found = knee_of(front_of(read(run.home))), []
     for row in every:
         time = row["measured_ms"] if _there(row["measured_ms"]) else row["latency_ms"]
         cells = (
+            _mark(row, keys, knee),
             f"{1 - row['error']:.2%}" if _there(row["error"]) else "",
             _ms(row["measured_ms"]),
             _ms(row["latency_ms"]),
             f"{row['size_bytes'] / 1e3:,.1f}",
             f"{row['memory_bytes'] / 1e3:,.1f}",
-            names.get(row["key"]) or row["arch"],
+            f"{row['key']} {names.get(row['key']) or row['arch']}",
         )
         found.append((time if _there(time) else math.inf, row["key"] in keys, *cells))
     return sorted(found)
+
+
+def _mark(row: dict[str, Any], front: set[Any], knee: object) -> str:
+    if row["key"] not in front:
+        return "known"
+    if row["key"] == knee:
+        return "knee"
+    return "beaten" if row.get("on_measured") in (False, 0.0) else "front"
 
 
 def _there(value: object) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nas.phases.showing import front_table
+from nas.phases.showing import front_table, next_command
 from nas.runs.run import FORMAT, Run, opened
 from nas.runs.settings import Settings
 
@@ -180,7 +180,44 @@ def test_where_nothing_kept_the_limits_the_known_ones_are_shown(tmp_path: Path) 
         run.put_rows("known.csv", [{**known, **sizes}])
         table = front_table(run)
     assert table.row_count == 1
-    assert [*table.columns[-1].cells] == ["real"]
+    assert next_command(run) is None
+    assert [*table.columns[0].cells] == ["known"]
+    assert [*table.columns[-1].cells] == ["k real"]
+
+
+def test_the_table_says_what_each_row_is_and_what_is_next(tmp_path: Path) -> None:
+    sizes = {"latency_ms": 1.0, "size_bytes": 1.0, "memory_bytes": 1.0}
+    found = [(0.9, 1.0, True), (0.3, 2.0, True), (0.4, 2.5, False), (0.2, 9.0, True)]
+    rows = [
+        {"key": f"k{n}", "arch": f"a{n}", "error": error, "measured_ms": ms, "on_measured": stays}
+        for n, (error, ms, stays) in enumerate(found)
+    ]
+    known = {"name": "real", "key": "k9", "arch": "a9", "error": None, "measured_ms": 10.0}
+    with opened(asked(tmp_path / "a run"), FACTS) as run:
+        run.put_rows("front.csv", [row | sizes for row in rows])
+        run.put_rows("known.csv", [known | sizes])
+        table = front_table(run)
+        assert next_command(run) == f"python -m nas.retrain '{run.home}' --pick knee"
+        run.put_rows("front.csv", [rows[0] | sizes])
+        assert str(next_command(run)).endswith("--pick best")
+    assert [*table.columns[0].cells] == ["front", "knee", "beaten", "front", "known"]
+    assert [*table.columns[-1].cells] == ["k0 a0", "k1 a1", "k2 a2", "k3 a3", "k9 real"]
+
+
+def test_a_long_front_is_shown_with_its_knee(tmp_path: Path) -> None:
+    sizes = {"latency_ms": 1.0, "size_bytes": 1.0, "memory_bytes": 1.0}
+    rows = [
+        {"key": f"k{n}", "arch": f"a{n}", "error": 0.9 if not n else 0.1 - n / 1e3}
+        | sizes
+        | {"measured_ms": n + 1.0}
+        for n in range(75)
+    ]
+    with opened(asked(tmp_path / "r"), FACTS) as run:
+        run.put_rows("front.csv", rows)
+        table = front_table(run)
+    assert [*table.columns[0].cells].count("knee") == 1
+    assert table.row_count == 31
+    assert table.caption == "44 more in front.csv"
 
 
 def test_of_a_long_front_both_ends_are_shown_and_how_many_are_not(tmp_path: Path) -> None:
@@ -192,7 +229,7 @@ def test_of_a_long_front_both_ends_are_shown_and_how_many_are_not(tmp_path: Path
     with opened(asked(tmp_path / "r"), FACTS) as run:
         run.put_rows("front.csv", rows)
         table = front_table(run)
-        shown = [int(cell[1:]) for cell in table.columns[-1].cells]
+        shown = [int(cell.split()[0][1:]) for cell in table.columns[-1].cells]
         assert table.caption == "45 more in front.csv"
         run.put_rows("front.csv", rows[:30])
         assert front_table(run).caption is None
