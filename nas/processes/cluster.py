@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -35,6 +36,8 @@ def ray_cluster(workers: int, address: str | None, verbose: bool) -> Iterator[Pa
     import ray
 
     quiet = {} if verbose else {"log_to_driver": False, "logging_level": "ERROR"}
+    if not verbose:  # it warns where another thread than the main one asks for a cluster, too
+        logging.getLogger("ray._private.worker").setLevel("ERROR")
     own = {
         "address": "local",
         "num_cpus": workers,
