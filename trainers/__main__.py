@@ -23,7 +23,8 @@ EXAMPLES = """examples:
   python -m trainers supernet groupnet --backbone digits --recipe smoke --out super
   python -m trainers bench step
 
-Ctrl-C ends a training at a checkpoint; the same command goes on from it."""
+With --out Ctrl-C ends a training at a checkpoint; the same command goes on
+from it."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

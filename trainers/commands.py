@@ -48,6 +48,8 @@ def _job(args: argparse.Namespace) -> Any:
         home=args.out,
     ).job()
     print(describe(job.recipe, len(job.data.train)))
+    if args.out is None:
+        print("nothing is kept of this training, and nothing can go on from it: name a --out DIR")
     return job
 
 

@@ -282,3 +282,15 @@ def test_several_processes_are_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     assert main(["train", "bireal", *SHORT]) == 2
     assert "this command trains in one process" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", [["train", "digits | 3x1 mean"], ["supernet", "groupnet"]])
+@pytest.mark.parametrize("kept", [False, True])
+def test_that_nothing_will_be_kept_is_said_at_the_start(
+    kind: list[str], kept: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = ["--out", str(tmp_path / "kept")] if kept else []
+    backbone = [] if kind[0] == "train" else ["--backbone", "digits+w0.25"]
+    assert main([*kind, *backbone, "--epochs", "0.1", "--threads", "1", *out]) == 0
+    before, _ = capsys.readouterr().out.split("selection accuracy", 1)
+    assert before.count("nothing is kept") == (not kept)
