@@ -151,7 +151,9 @@ def show(asked: argparse.Namespace) -> int:
     image, size = outline.values[0], asked.model.stat().st_size
     print(f"{'images':13} {image.height}x{image.width}x{image.channels}")
     print(f"{'file':13} {size:,} bytes, {contents.bytes:,} of them parameters")
-    print(f"{'memory':13} {model.needed_bytes(outline):,} bytes for an image, about")
+    peak, needed = model.peak_bytes(outline), model.needed_bytes(outline)
+    print(f"{'memory':13} {peak:,} bytes of values, for an image;", end="")
+    print(f" with the kernels' tables about {needed:,}")
     print(f"{'ops':13} {len(outline.nodes)}")
     return 0
 

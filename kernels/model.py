@@ -31,7 +31,10 @@ from kernels.parameters import Array, Wanted
 from kernels.program import Node, Program
 from kernels.program_data import Outline
 
-__all__ = ["About", "Contents", "ModelError", "describe", "load", "needed_bytes", "save"]
+__all__ = [
+    *("About", "Contents", "ModelError"),
+    *("describe", "load", "needed_bytes", "peak_bytes", "save"),
+]
 
 MOST_HEADER = 16 << 20  # bytes; a node takes about 1,000
 MOST_BYTES = 4 << 30
@@ -67,9 +70,14 @@ def needed_bytes(outline: Outline) -> int:
 
     The copy is of one convolution at a time; tables are of all ops, also of those that wait.
     """
-    alive = memory.lives(outline.values, outline.nodes, outline.output)
     ops = [node.op for node in outline.nodes]
-    return memory.peak(alive, len(ops)) + max(map(_padded, ops)) + sum(map(_tables, ops))
+    return peak_bytes(outline) + max(map(_padded, ops)) + sum(map(_tables, ops))
+
+
+def peak_bytes(outline: Outline) -> int:
+    """Of the values that are alive at once, for one image."""
+    alive = memory.lives(outline.values, outline.nodes, outline.output)
+    return memory.peak(alive, len(outline.nodes))
 
 
 def _tables(op: Op) -> int:

@@ -18,7 +18,9 @@ from kernels.engine import Engine
 from kernels.program import Normal, Program
 from kernels.progress import Progress
 from search_spaces.backbones import find_backbone
+from search_spaces.cost import cost
 from search_spaces.known import find_arch
+from search_spaces.plan import Plan
 from search_spaces.planner import plan
 
 NORMAL = Normal((100.0,) * 3, (50.0,) * 3)
@@ -46,10 +48,14 @@ def vast(path: Path) -> None:
 FILES = {"empty.npy": Path.touch, "torn.npy": torn, "several.npy": several, "vast.npy": vast}
 
 
+def of_them() -> Plan:
+    backbone = find_backbone("resnet20+w0.5").sized(16)
+    return plan(find_arch("groupnet-k3", backbone.name), backbone)
+
+
 @pytest.fixture(scope="module")
 def packed() -> Program:
-    backbone = find_backbone("resnet20+w0.5").sized(16)
-    planned = plan(find_arch("groupnet-k3", backbone.name), backbone)
+    planned = of_them()
     (output,) = planned.outputs
     nodes = [step.node for step in planned.steps]
     made = program(planned.values, nodes, output, np.random.default_rng(0))
@@ -70,6 +76,16 @@ def test_it_is_shown(file: Path) -> None:
     for words in ("resnet20 | 9x3 mean", "87.50%, as claimed", "16x16x3", "thing 9"):
         assert words in said
     assert f"{file.stat().st_size:,} bytes" in said
+
+
+def test_its_memory_is_what_others_say_and_tables_beside_it(file: Path, packed: Program) -> None:
+    said = call("show", file).stdout
+    values = Engine(packed, measured=False).layout.bytes
+    found = re.search(r"memory +([\d,]+) bytes of values.* tables about ([\d,]+)\n", said)
+    assert found is not None
+    shown, needed = (int(number.replace(",", "")) for number in found.groups())
+    assert shown == values == cost(of_them()).peak_bytes
+    assert needed == model.needed_bytes(model.describe(file).outline) > shown
 
 
 def test_it_says_what_is_on_a_picture(file: Path, packed: Program, tmp_path: Path) -> None:
