@@ -14,7 +14,7 @@ class Cost(NamedTuple):
 _NAMED = {
     "error": Cost("error", "error", "share"),
     "latency": Cost("latency_ms", "time", "ms"),
-    "size": Cost("size_bytes", "size of the file", "bytes"),
+    "size": Cost("size_bytes", "weights", "bytes"),
     "memory": Cost("memory_bytes", "peak memory", "bytes"),
     "ops": Cost("ops", "operations (FLOPs + BOPs / 64)", "count"),
 }

@@ -105,7 +105,7 @@ def _table(
 ) -> Iterator[str]:
     yield (
         f"| architecture | {_plain(metric)} in the search, % | predicted, ms | measured, ms | "
-        "file, bytes | memory, bytes |"
+        "weights, bytes | memory, bytes |"
     )
     yield "|---|---:|---:|---:|---:|---:|"
     for row in rows:
@@ -130,8 +130,11 @@ def _picks(run: Mapping[str, Any]) -> Iterator[str]:
         return
     yield "### Retrained"
     yield ""
-    yield "| architecture | seed | search, % | retrained, % | packed, % | measured, ms |"
-    yield "|---|---:|---:|---:|---:|---:|"
+    yield (
+        "| architecture | seed | search, % | retrained, % | packed, % | measured, ms | "
+        "file, bytes |"
+    )
+    yield "|---|---:|---:|---:|---:|---:|---:|"
     by_key: dict[str, list[Mapping[str, Any]]] = {}
     for pick in run["picks"]:
         by_key.setdefault(pick["key"], []).append(pick)
@@ -140,10 +143,11 @@ def _picks(run: Mapping[str, Any]) -> Iterator[str]:
         for pick in picks:
             three = " | ".join(_percent(_accuracy([pick], what)) for what in _THREE)
             time = _spread(pick.get("measured_ms"), pick.get("spread_ms"))
-            yield f"| {name} | {_plain(pick.get('seed', _NONE))} | {three} | {time} |"
+            size = _number(pick.get("file_bytes"), ",.0f")
+            yield f"| {name} | {_plain(pick.get('seed', _NONE))} | {three} | {time} | {size} |"
         if len(picks) > 1:
             three = " | ".join(_percent(_accuracy(picks, what)) for what in _THREE)
-            yield f"| {name} | mean of {len(picks)} | {three} | |"
+            yield f"| {name} | mean of {len(picks)} | {three} | {_NONE} | {_NONE} |"
     yield ""
 
 

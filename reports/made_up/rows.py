@@ -247,6 +247,7 @@ def pick(made: MadeUp, row: Mapping[str, Any], seed: int) -> dict[str, Any]:
         "spread_ms": row.get("spread_ms"),
         "memory_bytes": row["memory_bytes"],
         "size_bytes": row["size_bytes"],
+        "file_bytes": int(row["size_bytes"]) + 2345,
     }
 
 

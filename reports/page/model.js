@@ -53,6 +53,8 @@ const mean = (values) => (values.length ? values.reduce((sum, value) => sum + va
 // Of all seeds with which it was retrained: "retrained" or "packed".
 const accuracies = (one, what) => one.picks.map((pick) => pick[what] && pick[what].accuracy).filter(there);
 const retrainedTo = (one) => mean(accuracies(one, "retrained"));
+// Bytes of the packed file, which has more in it than weights; of all seeds the same.
+const fileOf = (one) => one.picks.map((pick) => pick.file_bytes).find(there);
 
 // A cell that is empty here does not hide what another table says.
 function kept(row) {

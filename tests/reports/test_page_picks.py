@@ -30,6 +30,21 @@ def test_all_seeds_of_a_pick_are_shown_with_their_mean(browse: Any, pages: Any) 
     assert "retrained with 2 seeds" in page.inner_text("#front .grid")
 
 
+def test_the_file_of_a_pick_is_not_taken_for_its_weights(browse: Any, pages: Any) -> None:
+    page = browse(pages(SEEDS)).page
+    page.click("#architecture .controls button")
+    shown = page.inner_text("#architecture article .numbers")
+    sizes = {line.split()[0]: float(line.split()[1]) for line in shown.splitlines()
+             if line.split()[0] in ("weights", "file")}  # fmt: skip
+    assert sizes["file"] > sizes["weights"] > 0
+    beside = page.inner_text("#front aside .numbers")
+    assert "weights" in beside
+    assert "file" in beside
+    for table in ("#front .grid", "#candidates .grid"):
+        heads = page.inner_text(f"{table} thead").split()
+        assert ("weights" in heads, "file" in heads) == (True, table.startswith("#front"))
+
+
 def test_what_was_only_sampled_for_fidelity_is_drawn_when_it_is_clicked(
     browse: Any, pages: Any
 ) -> None:

@@ -72,7 +72,7 @@ def test_the_twin_has_a_row_for_each_of_the_front_and_each_known(tmp_path: Path)
         line for line in text.splitlines() if line.startswith("| ") and "architecture" not in line
     ]
     assert len(rows) == len(run["front"]) + len(run["known"]) + len(run["picks"])
-    assert all(row.replace("\\|", "").count("|") in (6, 7) for row in rows)
+    assert all(row.replace("\\|", "").count("|") in (7, 8) for row in rows)
     assert "`front.csv`" in text
     assert run["state"] in text
 
@@ -82,10 +82,12 @@ def test_the_twin_has_a_row_for_each_seed_and_their_mean(tmp_path: Path) -> None
     run = data["runs"][0]  # type: ignore[index]
     text = markdown(data, "Title", {}).split("### Retrained")[1]
     rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| `")]
-    assert [row[-5] for row in rows] == ["4", "5", "6", "mean of 3"]
+    assert [row[-6] for row in rows] == ["4", "5", "6", "mean of 3"]
     found = [100 * pick["retrained"]["accuracy"] for pick in run["picks"]]
     assert len(set(found)) == 3
-    assert [float(row[-3]) for row in rows] == pytest.approx([*found, sum(found) / 3], abs=0.006)
+    assert "| measured, ms | file, bytes |" in text
+    assert rows[0][-1].rstrip(" |") == f"{run['picks'][0]['file_bytes']:,}"
+    assert [float(row[-4]) for row in rows] == pytest.approx([*found, sum(found) / 3], abs=0.006)
 
 
 def test_names_are_text_in_the_twin_and_in_the_picture(tmp_path: Path) -> None:
