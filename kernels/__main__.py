@@ -16,22 +16,26 @@ from kernels.benches.layers import Layer
 from kernels.benches.rows import Outcome, merged
 
 BENCH = """\
-Checks each kernel against the reference, then times it: sign bits in, sign bits out. All kernels,
-torch and the limit loop take turns, so that a busy moment slows all of them.
+Checks each kernel against the reference, then times it: sign bits in, sign
+bits out. All kernels, torch and the limit loop take turns, so that a busy
+moment slows all of them.
 
 columns:
   us, ±      the median of a run, and the median distance from it
   limit      share of what xor + popcount + add reaches on registers alone
   of own     with --all: the same for the instruction set of the kernel itself
   x f32 ...  torch's time, at its best setting, over ours: below 1 binary loses
-  fused      affine + residual + sign, float32 written too: how much over bits alone
+  fused      affine + residual + sign, float32 written too: how much over
+             bits alone
 
-Turns that others on this machine disturbed do not count, nor, where enough are left, those in which
-others shared the core: another hardware thread of it, perhaps of another virtual machine. With
-several threads neither can be told, and only ± shows it. Torch's times hold its own dispatch, ours
-are taken inside the core.
+Turns that others on this machine disturbed do not count, nor, where enough are
+left, those in which others shared the core: another hardware thread of it,
+perhaps of another virtual machine. With several threads neither can be told,
+and only ± shows it. Torch's times hold its own dispatch, ours are taken inside
+the core.
 
-On a GPU (--device cuda) all times are the device's, of CUDA graphs, torch's too: docs/cuda.md.
+On a GPU (--device cuda) all times are the device's, of CUDA graphs, torch's
+too: docs/cuda.md.
 
 examples:
   python -m kernels bench

@@ -16,19 +16,21 @@ if TYPE_CHECKING:
     from kernels.profile import Entry, Part, Profile
 
 PROFILE = """\
-Measures every op of a list on this machine: random weights, one image at a time. The file goes
-wherever the search runs. Here it takes NumPy and this package, nothing else.
+Measures every op of a list on this machine: random weights, one image at a
+time. The file goes wherever the search runs. Here it takes NumPy and this
+package, nothing else.
 
-If FILE is there already and is of this machine, this build and these threads, only what it lacks is
-measured. Ctrl-C keeps what is done; the same command goes on.
+If FILE is there already and is of this machine, this build and these threads,
+only what it lacks is measured. Ctrl-C keeps what is done; the same command
+goes on.
 
   python -m search_spaces ops groupnet --backbone resnet20 -o ops.json
   python -m kernels profile ops.json -o pi4.json
 """
 TIME = """\
-The whole program in one call, and each op as it takes part in it; random images, time taken in the
-core. With torch installed, beside each convolution and linear layer stands torch's float32 time for
-one of that shape.
+The whole program in one call, and each op as it takes part in it; random
+images, time taken in the core. With torch installed, beside each convolution
+and linear layer stands torch's float32 time for one of that shape.
 """
 
 

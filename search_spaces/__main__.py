@@ -1,4 +1,4 @@
-"""The command: what spaces there are, what an architecture is, which ops a space has."""
+"""The command: which spaces there are, what an architecture is, a space's ops."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ EXAMPLES = """examples:
   python -m search_spaces show groupnet-k5 --backbone resnet18 --json
   python -m search_spaces ops groupnet --backbone resnet20 -o ops.json
 
-An architecture is its backbone, then its groups: blocks x bases, and what the branches start from
-(mean, gate, route) or how else the blocks are built (layer, real; abc, after blocks x bases x
-activations). '3*1x5 gate' is three such groups; '+0' feeds group 0 to a later one too. A space or
-backbone of your own is named by its place, package.module:name."""
+An architecture is its backbone, then its groups: blocks x bases, and what the
+branches start from (mean, gate, route) or how else the blocks are built
+(layer, real; abc, after blocks x bases x activations). '3*1x5 gate' is three
+such groups; '+0' feeds group 0 to a later one too. A space or backbone of your
+own is named by its place, package.module:name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        "search_spaces", None, __doc__, EXAMPLES, formatter_class=plain
+        "python -m search_spaces", None, __doc__, EXAMPLES, formatter_class=plain
     )
     parser.set_defaults(command=spaces)
     _on_backbone(parser)

@@ -1,4 +1,4 @@
-"""The command: train one network, train a supernet, judge a network, see the recipes."""
+"""The command: trains a network or a supernet, judges one, tells the recipes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from trainers.data.sets import DATA_SETS
 EXAMPLES = """examples:
   python -m trainers recipes
   python -m trainers train groupnet-k3 --out k3
-  python -m trainers train "resnet8 | 2x3 mean | 1x2 gate" --data fashion-mnist --data-dir data \\
-      --recipe fast --out mine
+  python -m trainers train "resnet8 | 2x3 mean | 1x2 gate" \\
+      --data fashion-mnist --data-dir data --recipe fast --out mine
   python -m trainers evaluate mine --data-dir data
   python -m trainers export mine --data-dir data -o mine.bnn
-  python -m trainers supernet groupnet --backbone digits --recipe smoke --out super
+  python -m trainers supernet groupnet --backbone digits --out super
   python -m trainers bench step
 
 With --out Ctrl-C ends a training at a checkpoint; the same command goes on
@@ -49,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser("trainers", None, __doc__, EXAMPLES, formatter_class=plain)
+    parser = argparse.ArgumentParser(
+        "python -m trainers", None, __doc__, EXAMPLES, formatter_class=plain
+    )
     sub = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     told = sub.add_parser("recipes", help="those that have names, in words")

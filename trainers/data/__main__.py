@@ -1,4 +1,4 @@
-"""The command: which data sets there are, what one looks like, and how its files are fetched."""
+"""The command: which data sets there are, what is in one; it fetches their files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ EXAMPLES = """examples:
   python -m trainers.data show fashion-mnist --data-dir data
   python -m trainers.data show imagefolder:64 --data-dir my/photos
 
-A data set of your own is named by its place, package.module:name (docs/data.md)."""
+A data set of your own is named by its place, package.module:name
+(docs/data.md)."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     plain = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
-        "trainers.data", None, __doc__, EXAMPLES, formatter_class=plain
+        "python -m trainers.data", None, __doc__, EXAMPLES, formatter_class=plain
     )
     parser.set_defaults(command=show_all)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
