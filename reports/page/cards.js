@@ -70,7 +70,7 @@ function drawingWords(one, other) {
   if (one.skips.length) said.push("dashed: skips");
   if (other) {
     const a = blockWords(one), b = blockWords(other), differ = a.filter((word, n) => word !== b[n]).length;
-    said.push(differ ? `red: ${differ} of ${a.length} blocks differ` : "no block differs");
+    said.push(differ ? `orange: ${differ} of ${a.length} blocks differ` : "no block differs");
   }
   return note(`${said.join("; ")}.`);
 }
@@ -136,6 +136,7 @@ function opsOf(one) {
 }
 
 function retrainOf(one) {
-  const text = `${RUNS[one.run].commands.retrain} ${one.key}`;
-  return el("div", {}, el("p", { class: "note" }, one.picks.length ? "To retrain it once more, --seed for another seed:" : "To retrain it and get the packed file:"), command(text));
+  const again = one.picks.length ? ` --seed ${1 + Math.max(...one.picks.map((pick) => pick.seed))}` : "";
+  const text = `${RUNS[one.run].commands.retrain} ${one.key}${again}`;
+  return el("div", {}, el("p", { class: "note" }, one.picks.length ? "To retrain it once more, with another seed:" : "To retrain it and get the packed file:"), command(text));
 }

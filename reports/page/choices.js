@@ -47,7 +47,7 @@ function parallel(run, n) {
     draw(scored.filter((one) => one === selection.chosen), variable("red"), 1, 2.6);
     const kept = [...filters].map(([c, choice]) => `${columns[c].name} = ${columns[c].labels[choice]}`).join(", ");
     said.textContent = filters.size ? `${kept}: ${count(shownOnes.length)} of ${count(scored.length)} candidates, ${count(shownOnes.filter((one) => one.front).length)} on the front.`
-      : `${count(scored.length)} candidates, a line each; blue is the front, red what is selected. Click a choice to keep only the lines through it, a line to select it.`;
+      : `${count(scored.length)} candidates, a line each; blue is the front, orange what is selected. Click a choice to keep only the lines through it, a line to select it.`;
   }
 
   function label(c, choice) {

@@ -254,7 +254,7 @@ def test_two_are_compared_with_their_differences_marked(browse: Any, pages: Any)
     )
     assert [ids[0] in cards[0].inner_text(), ids[1] in cards[1].inner_text()] == [True, True]
     said = [card.inner_text() for card in cards]
-    differ = int(said[0].split("red: ")[1].split(" of 3 blocks")[0])
+    differ = int(said[0].split("orange: ")[1].split(" of 3 blocks")[0])
     assert 1 <= differ <= 3
     for card in cards:
         stripes = card.query_selector_all("svg.drawing rect[height='3']")
@@ -288,6 +288,7 @@ def test_a_choice_keeps_the_lines_through_it(browse: Any, pages: Any) -> None:
     file = pages(FULL)
     page = browse(file).page
     trials = read(file.parent / "run0").trials
+    assert "orange what is selected" in page.inner_text("#choices")
     through = sum(t["axis.bases0"] == "2" for t in trials)
     page.evaluate("document.querySelector('#choices').scrollIntoView()")
     page.focus("#choices [data-at='0/1']")

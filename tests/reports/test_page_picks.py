@@ -22,7 +22,8 @@ def test_all_seeds_of_a_pick_are_shown_with_their_mean(browse: Any, pages: Any) 
     assert len(buttons) == 2 < len(run.picks) == 4
     for button in buttons:
         button.click()
-        key = page.inner_text("#architecture article code").split()[-1]
+        key, flag, seed = page.inner_text("#architecture article code").split()[-3:]
+        assert (flag, seed) == ("--seed", "2")
         found = [100 * p["retrained"]["accuracy"] for p in run.picks if p["key"] == key]
         card = page.inner_text("#architecture article .three")
         assert f"the mean of {found[0]:.2f} % (seed 0), {found[1]:.2f} % (seed 1)" in card
