@@ -119,6 +119,8 @@ def _packed(program: Program, about: About) -> bytes:
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int]]:
     """The file and its size; errors inside become those that name it."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such packed file")
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for who writes it
             raise ValueError("it is not a file")

@@ -40,6 +40,10 @@ def from_data(data: Any) -> Op:
 
 def read_ops(path: Path) -> list[Op]:
     """The ops of a file that `python -m search_spaces ops` wrote."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path}: no such list of ops; `python -m search_spaces ops SPACE -o {path}` writes one"
+        )
     try:
         content = parse(path.read_text(encoding="utf-8"))
     except ValueError as wrong:

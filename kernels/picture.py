@@ -17,6 +17,8 @@ def read(path: Path, form: Value) -> NDArray[np.uint8]:
 
     A `.npy` file has to have that form already; any other kind of picture takes Pillow.
     """
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such picture")
     wanted = (form.height, form.width, form.channels)
     if path.suffix == ".npy":
         array = _array(path)

@@ -201,6 +201,8 @@ class Trained:
 def trained(home: Path) -> Trained:
     """What `kept` kept, or a pick of a run."""
     file = home / TRAINING if (home / TRAINING).exists() else home / "result.json"
+    if not file.exists():
+        raise FileNotFoundError(f"no such training: {home} has no {file.name}")
     try:
         result = json.loads(file.read_text())
         arch, data = parse(result["arch"]), result["data"]

@@ -121,8 +121,15 @@ def test_beside_torch_there_is_a_ratio(file: Path) -> None:
 @pytest.mark.parametrize(
     ("args", "says"),
     [
-        (("show", "nowhere.bnn"), "nowhere.bnn"),
-        (("run", "{file}", "nowhere.png"), "nowhere.png"),
+        (("show", "nowhere.bnn"), "nowhere.bnn: no such packed file"),
+        (("time", "nowhere.bnn"), "nowhere.bnn: no such packed file"),
+        (("run", "nowhere.bnn", "x.png"), "nowhere.bnn: no such packed file"),
+        (("run", "{file}", "nowhere.png"), "nowhere.png: no such picture"),
+        (("run", "{file}", "nowhere.npy"), "nowhere.npy: no such picture"),
+        (
+            ("profile", "no.json", "-o", "p.json"),
+            "no.json: no such list of ops; `python",
+        ),
         (("run", "{file}", "{file}"), "cannot be read as a picture"),
         (("run", "{file}", "x.npy", "--isa", "sse9"), "no instruction set is called 'sse9'"),
         (("run", "{file}", "x.npy", "--top", "0"), "--top is at least 1; got 0"),

@@ -97,7 +97,7 @@ def test_a_missing_file_is_named_and_how_to_fetch_it(tmp_path: Path) -> None:
     )
     with pytest.raises(FileNotFoundError, match="no/where: no such folder; to fetch it"):
         load("mnist", Path("no/where"))
-    with pytest.raises(ValueError, match="mnist is read from files: name the folder"):
+    with pytest.raises(ValueError, match=r"mnist is read .* --data-dir DIR; .* fetch mnist"):
         load("mnist")
 
 

@@ -206,7 +206,8 @@ def _learning(pid: int) -> bool:
         (["train", "bireal", "--device", "cuda:99"], "no device 'cuda:99' here: "),
         (["train", "bireal", "--device", "gpu"], "no device 'gpu' here: "),
         (["train", "segment: digits | 3x1 mean"], "'segment' cannot be trained yet"),
-        (["evaluate", "nowhere"], "No such file or directory: 'nowhere/result.json'"),
+        (["evaluate", "nowhere"], "no such training: nowhere has no result.json"),
+        (["export", "nowhere", "-o", "a.bnn"], "no such training: nowhere has no result.json"),
         (["supernet", "groupnets"], "did you mean 'groupnet'"),
     ],
 )

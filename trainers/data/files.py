@@ -11,7 +11,10 @@ from trainers.data.official import OFFICIAL
 def home(name: str, folder: Path | None) -> Path:
     """The files of a data set lie in a folder of its name in the one given, or in that itself."""
     if folder is None:
-        raise ValueError(f"{name} is read from files: name the folder they are in")
+        raise ValueError(
+            f"{name} is read from files: name the folder they are in, --data-dir DIR"
+            + _how_to_fetch(name, Path("DIR"))
+        )
     if not folder.exists():
         raise FileNotFoundError(f"{folder}: no such folder{_how_to_fetch(name, folder)}")
     own = folder / name

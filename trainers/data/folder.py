@@ -80,7 +80,10 @@ def read_folder(size: int | None, folder: Path | None, part: PartName) -> Part:
     The digest is of the names and lengths of the files: nobody waits for all of them to be read.
     """
     if folder is None:
-        raise ValueError("imagefolder is read from files: name the folder they are in, or the .zip")
+        raise ValueError(
+            "imagefolder is read from files: name the folder they are in, or the .zip: "
+            "--data-dir DIR"
+        )
     tree = open_tree(folder)
     classes, train = _listed(tree, "train")
     if part == "train":
