@@ -59,25 +59,32 @@ def judge(
 
 def _judge(bar: Bar, rows: Sequence[Row], every_kernel: bool, popcount: bool) -> Verdict:
     judged = [(row, ok) for row in rows if (ok := bar.passed(row)) is not None]
-    judges = popcount or not bar.needs_popcount
-    numbers = ", ".join(_number(bar, row, ok or not judges) for row, ok in judged)
+    numbers = _numbers(bar, [row for row, _ in judged])
     if not every_kernel:
         return Verdict(bar.about, None, "not judged: only some of the kernels were asked for")
-    if not judges:
+    if bar.needs_popcount and not popcount:
         here = f"; here: {numbers}" if numbers else ""
         return Verdict(bar.about, None, f"not measured here, the CPU lacks VPOPCNTDQ{here}")
     if any(row.threads != 1 or row.batch != 1 for row in rows):
         return Verdict(bar.about, None, "not judged: it is stated for one thread and one image")
     if not judged:
         return Verdict(bar.about, None, "not measured in this run")
-    return Verdict(bar.about, all(ok for _, ok in judged), numbers)
+    missed = [row for row, ok in judged if not ok]
+    if not missed:
+        return Verdict(bar.about, True, numbers)
+    others = _numbers(bar, [row for row, ok in judged if ok])
+    return Verdict(bar.about, False, _numbers(bar, missed) + (f"; met: {others}" if others else ""))
 
 
-def _number(bar: Bar, row: Row, passed: bool) -> str:
+def _numbers(bar: Bar, rows: Sequence[Row]) -> str:
+    return ", ".join(_number(bar, row) for row in rows)
+
+
+def _number(bar: Bar, row: Row) -> str:
     number = bar.number(row)
     assert number is not None  # or there would be no verdict
     name = row.layer if (row.kernel_size, row.stride) == (3, 1) else row.place
-    return f"{name} {bar.show(number)}" + ("" if passed else " (not met)")
+    return f"{name} {bar.show(number)}"
 
 
 def _has_popcount() -> bool:

@@ -300,6 +300,16 @@ def test_a_bar_is_met_or_not(rows: list[Row], about: str, met: bool | None) -> N
     assert verdict.met is met
 
 
+def test_what_misses_a_bar_comes_first_and_the_rest_is_said_to_meet_it() -> None:
+    rows = [ROW, change(layer="64@32", limit_share=0.94), change(layer="64@8", limit_share=0.5)]
+    verdict, *_ = bars.judge(rows, has_popcount=True)
+    share = f"{ROW.limit_share:.0%}"
+    assert verdict.text == f"64@32 94%, 64@8 50%; met: {ROW.layer} {share}"
+    assert str(verdict).startswith("NOT MET 3x3, 64 channels and more")
+    verdict, *_ = bars.judge(rows[1:], has_popcount=True)
+    assert verdict.text == "64@32 94%, 64@8 50%"
+
+
 def test_a_cpu_without_vpopcntdq_is_not_judged_by_its_bars() -> None:
     verdicts = bars.judge([change(limit_share=0.5)], has_popcount=False)
     assert [v.met for v in verdicts] == [None, None, True, None, True, True]
