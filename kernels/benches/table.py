@@ -121,6 +121,8 @@ def _words(report: Report, plan: Plan) -> Iterable[str]:
             f"limit: {best}, {about[best]}, on registers alone: {report.limits[best]:.0f} GMAC/s"
             + (f" on {plan.threads} threads" if plan.threads > 1 else "")
         )
+    if any(row.isa == "amx" for row in report.rows):
+        yield "amx may pass 100% of the limit: it multiplies bytes, that one is of xor + popcount"
     others = [f"{name} {gmacs:.0f}" for name, gmacs in report.limits.items() if name != best]
     if others:
         yield f"limits of the others: {', '.join(others)}"

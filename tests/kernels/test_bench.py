@@ -6,18 +6,20 @@ import csv
 import dataclasses
 import fcntl
 import importlib.util
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from kernels import baselines, choice, isas, sample, timing
 from kernels.__main__ import main
 from kernels.benches import bars, bench, check, layers, table
 from kernels.benches.layers import Layer
-from kernels.benches.rows import Outcome, Row, merged
+from kernels.benches.rows import Outcome, Report, Row, merged
 from kernels.binary import Kernel, Result
 from kernels.isas import Choice
 from kernels.ops import BinaryConv
@@ -262,6 +264,16 @@ def test_several_runs_become_their_medians() -> None:
     assert (rows.chosen, prefix.chosen) == (False, True)
     assert prefix.fused_over_bits is None
     assert report.limits == {"portable": 101.0}
+
+
+@pytest.mark.parametrize("isa", ["amx", "avx512"])
+def test_that_amx_may_pass_the_limit_is_said_under_the_table_where_it_was_measured(
+    isa: str,
+) -> None:
+    report = Report([change(isa=isa, limit_share=1.26)], [], [], {})
+    shown = io.StringIO()
+    table.show(report, bench.Plan(layers=()), False, Console(file=shown, width=132))
+    assert ("amx may pass 100% of the limit" in shown.getvalue()) == (isa == "amx")
 
 
 @pytest.mark.parametrize(
