@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from kernels import choice, files, isas, machine
 from kernels import commands as programs
@@ -131,16 +132,40 @@ def _info(asked: argparse.Namespace) -> int:
     found = choice.read(file)
     print(f"\nchosen so far: {len(found)}, in {file}")
     for one in found.values():
-        op, there = one.op, choice.in_a_program(one.medians)
-        other = "" if there == one.choice else f", in a program {there}"
-        old = "" if one.core == choice.core() else ", of another build of the core"
-        print(
-            f"  {op['kernel']}x{op['kernel']} /{op['stride']} {op['channels']}->{op['filters']} "
-            f"@{op['height']}x{op['width']} bases {op['bases']} batch {one.batch} "
-            f"threads {one.threads}: {one.choice}, {one.medians[one.choice] / 1e3:.1f} us "
-            f"of {len(one.medians)} measured{other}{old}"
-        )
+        print(f"  {_chosen(one)}")
     return 0
+
+
+def _chosen(one: choice.Found) -> str:
+    op, there = one.op, choice.in_a_program(one.medians)
+    other = "" if there == one.choice else f", in a program {there}"
+    old = "" if one.core == choice.core() else ", of another build of the core"
+    inputs = "" if op["inputs"] == 1 else f"inputs {op['inputs']}{' own' if op['own'] else ''} "
+    usual = op["dilation"] * (op["kernel"] // 2)  # the image keeps its size
+    around = "" if op["padding"] == usual else f" padded {op['padding']}"
+    rate = f" dilated {op['dilation']}" if op["dilation"] > 1 else ""
+    return (
+        f"{op['kernel']}x{op['kernel']} /{op['stride']}{rate} {op['channels']}->{op['filters']} "
+        f"@{op['height']}x{op['width']}{around} {inputs}bases {op['bases']} "
+        f"{_ending(op['after'])} batch {one.batch} "
+        f"threads {one.threads}: {one.choice}, {one.medians[one.choice] / 1e3:.1f} us "
+        f"of {len(one.medians)} measured{other}{old}"
+    )
+
+
+def _ending(after: dict[str, Any]) -> str:
+    """What happens to a sum, in its order, and what is written: relu+sum+one->float32+signs."""
+    added, sign = after["residual"], "signs" if after["signs"] == 1 else f"{after['signs']} signs"
+    outer = after["outer"]
+    steps = [
+        *([after["inner"]] if after["inner"] != "none" else []),
+        *(["each"] if added == "each" else []),
+        *(["sum"] if after["sum"] else []),
+        *(["one"] if added == "one" else []),
+        *([f"outer {outer}"] if outer else []),
+    ]
+    out = [*(["float32"] if after["floats"] else []), *([sign] if after["signs"] else [])]
+    return "+".join(steps) + "->" + ("+".join(out) or "int32")
 
 
 def _parser() -> argparse.ArgumentParser:

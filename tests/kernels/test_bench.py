@@ -22,7 +22,7 @@ from kernels.benches.layers import Layer
 from kernels.benches.rows import Outcome, Report, Row, merged
 from kernels.binary import Kernel, Result
 from kernels.isas import Choice
-from kernels.ops import BinaryConv
+from kernels.ops import BinaryConv, Curve, Epilogue, Residual
 from kernels.timing import Timing
 
 ROW = Row(
@@ -354,6 +354,29 @@ def test_info_says_where_a_program_takes_another_kernel(
     assert choice.remember(op, 1, 1, times, tmp_path).isa == "amx"
     assert main(["info", "--folder", str(tmp_path)]) == 0
     assert (", in a program avx512 words-bands" in capsys.readouterr().out) == said
+
+
+def test_info_tells_ops_apart_that_differ_in_their_ending_or_inputs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fused = Epilogue(inner=Curve.RELU, sum=True, residual=Residual.ONE, floats=True, signs=2)
+    each = Epilogue(signs=1, residual=Residual.EACH, outer=Curve.PRELU)
+    ops: dict[str, dict[str, Any]] = {
+        "bases 3 ->int32": {},
+        "bases 3 relu+sum+one->float32+2 signs": {"after": fused},
+        "bases 3 each+outer prelu->signs": {"after": each},
+        "inputs 3 bases 3 ->int32": {"inputs": 3},
+        "inputs 3 own bases 3 ->int32": {"inputs": 3, "own": True},
+        "padded 0 bases 3 ->int32": {"padding": 0},
+    }
+    times = {Choice("portable", "words-rows"): Timing(9.0, 1.0, 9.0, rounds=9, disturbed=0.0)}
+    for given in ops.values():
+        made = {"height": 4, "width": 4, "channels": 64, "filters": 16, "padding": 1, "bases": 3}
+        choice.remember(BinaryConv(**{**made, **given}), 1, 1, times, tmp_path)
+    assert main(["info", "--folder", str(tmp_path)]) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if "64->16" in line]
+    assert len(shown) == len(ops)
+    assert {line.split("@4x4 ")[1].split(" batch")[0] for line in shown} == {*ops}
 
 
 def test_a_torn_file_of_choices_is_an_error_that_names_it(
