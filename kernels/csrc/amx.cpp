@@ -54,6 +54,7 @@ struct Limits {
 #define BNN_OWN_LIMITS
 
 #include "finish.h"
+#undef BNN_OWN_FIRST
 #include "finish_rows.h"
 #undef BNN_OWN_LIMITS
 

@@ -97,6 +97,17 @@ inline Word differ(Word a, Word b, Word mask) {
       reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b), reinterpret_cast<__m512i>(mask),
       kTable));
 }
+// Eight by themselves: behind a store with a mask, a load beside what it stored would wait for it.
+inline F load_first(const float* from, int n) {
+  if (n == 8) return reinterpret_cast<F>(_mm512_zextps256_ps512(_mm256_loadu_ps(from)));
+  return reinterpret_cast<F>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), from));
+}
+inline void save_first(float* to, F x, int n) {
+  const __m512 all = reinterpret_cast<__m512>(x);
+  if (n == 8) return _mm256_storeu_ps(to, _mm512_castps512_ps256(all));
+  _mm512_mask_storeu_ps(to, static_cast<__mmask16>((1u << n) - 1), all);
+}
+#define BNN_OWN_FIRST
 inline F splat(float x) { return _mm512_set1_ps(x); }
 inline F fused(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
 // Nothing; but gcc computes what is settled before it goes on, and keeps it in registers.
@@ -146,6 +157,7 @@ inline F load_dots(const Count* row, int v, int products) {
 }
 
 #include "finish.h"
+#undef BNN_OWN_FIRST
 #include "finish_rows.h"
 
 constexpr int32_t kInOrder[] = {

@@ -10,7 +10,19 @@
 //   uint32_t greater(I a, I b)     bit i is set where a[i] > b[i]
 //   uint32_t less(F a, F b)        bit i is set where a[i] < b[i]
 
-#if !defined(BNN_OWN_LIMITS)  // an instruction set may have a better one
+#if !defined(BNN_OWN_FIRST)  // an instruction set may have masks
+// The first n lanes, less than all, and zeros.
+inline F load_first(const float* from, int n) {
+  F x = {};
+  for (int i = 0; i < n; ++i) x[i] = from[i];
+  return x;
+}
+inline void save_first(float* to, F x, int n) {
+  for (int i = 0; i < n; ++i) to[i] = x[i];
+}
+#endif
+
+#if !defined(BNN_OWN_LIMITS)  // or a better one
 // Compares counts with their limits.
 template <int kWidth>
 struct Limits {

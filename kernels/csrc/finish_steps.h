@@ -1,6 +1,6 @@
 // The float steps of an epilogue. Included by each instruction set where Count and load_dots are
 // (finish.h), and once more where what comes are float32 sums (real_lanes.h). kWholeRows says
-// whether the last line of a row of them can be read to its end.
+// whether the last line of a row of counts can be read to its end.
 //
 // Every step is rounded once, in the order of kernels/epilogue.py; the build forbids fused
 // multiply-adds, so all instruction sets give the same bits.
@@ -55,13 +55,33 @@ struct Steps {
   }
 };
 
-// The rows of a map end where the channels end: the last of them are copied before they are read.
-template <int kChannels>
-inline const float* whole_line(const float* row, int channels, float* room) {
-  if (kChannels == kLine) return row;
-  for (int c = 0; c < kLine; ++c) room[c] = c < channels ? row[c] : 0.0f;
-  return room;
-}
+// A line of a map's row. Rows end where the channels end: of fewer, the rest is 0.
+struct Line {
+  F values[kVectors];
+
+  template <int kChannels>
+  static inline Line at(const float* row, int channels) {
+    Line line;
+    UNROLLED
+    for (int i = 0; i < kVectors; ++i) {
+      const int n = kChannels == kLine ? kLanes : channels - i * kLanes;
+      line.values[i] = n >= kLanes ? load<F>(row + i * kLanes)
+                       : n > 0     ? load_first(row + i * kLanes, n)
+                                   : F{};
+    }
+    return line;
+  }
+
+  template <int kChannels>
+  inline void put(float* row, int channels) const {
+    UNROLLED
+    for (int i = 0; i < kVectors; ++i) {
+      const int n = kChannels == kLine ? kLanes : channels - i * kLanes;
+      if (n >= kLanes) save(row + i * kLanes, values[i]);
+      if (n > 0 && n < kLanes) save_first(row + i * kLanes, values[i], n);
+    }
+  }
+};
 
 template <int kChannels>
 inline void put_line(uint32_t bits, int channels, uint8_t* out) {
@@ -93,43 +113,44 @@ inline void finish_line(const Finish& f, const Counted& counted, int v, int chan
   if (kEach) each += begin * f.each_stride + v;
   if (kOne) one += begin * f.one_stride + v;
   float* sum = kSum ? f.sum + begin * f.width + v : nullptr;
-  alignas(64) float room[kLine], more[kLine], rest[kLine], nowhere[kLine];
+  alignas(64) float rest[kLine], nowhere[kLine];
   uint8_t no_bits[2];  // what is not asked for goes there, again and again: no pixel has to ask
   const int64_t to_stride = f.floats ? f.floats_stride : 0, out_stride = signs ? f.bits_stride : 0;
   float* to = f.floats ? f.floats + begin * to_stride + v : nowhere;
   uint8_t* out = signs ? f.bits + begin * out_stride + v / 8 : no_bits;
   for (; row < row_end; ++row) {
     const Count* counts = counted.of(*row) + v;
-    if constexpr (!kWholeRows) counts = whole_line<kChannels>(counts, channels, rest);
-    const float* each_line = kEach ? whole_line<kChannels>(each, channels, room) : nullptr;
-    const float* one_line = kOne ? whole_line<kChannels>(one, channels, more) : nullptr;
+    Line dots, each_line, one_line, y;
+    if constexpr (kWholeRows) {
+      UNROLLED
+      for (int i = 0; i < kVectors; ++i) dots.values[i] = load_dots(counts, i * kLanes, products);
+    } else {
+      dots = Line::at<kChannels>(counts, channels);
+    }
+    if (kEach) each_line = Line::at<kChannels>(each, channels);
+    if (kOne) one_line = Line::at<kChannels>(one, channels);
     uint32_t bits = 0;
-    F y[kVectors];
     UNROLLED
     for (int i = 0; i < kVectors; ++i) {
-      y[i] = steps.one_pair(load_dots(counts, i * kLanes, products), i);
-      if (kEach) y[i] = y[i] + load<F>(each_line + i * kLanes) * f.each_scale;
-      if (kSum && !first) y[i] = load<F>(sum + i * kLanes) + y[i];
+      F x = steps.one_pair(dots.values[i], i);
+      if (kEach) x = x + each_line.values[i] * f.each_scale;
+      if (kSum && !first) x = load<F>(sum + i * kLanes) + x;
       if (kSum && !last) {
-        save(sum + i * kLanes, y[i]);
+        save(sum + i * kLanes, x);
         continue;
       }
-      if (kOne) y[i] = y[i] + load<F>(one_line + i * kLanes);
-      y[i] = steps.outer(y[i], i);
-      bits |= less(y[i], steps.threshold[i]) << i * kLanes;
+      if (kOne) x = x + one_line.values[i];
+      y.values[i] = x = steps.outer(x, i);
+      bits |= less(x, steps.threshold[i]) << i * kLanes;
     }
     if (kEach) each += f.each_stride;
     if (kOne) one += f.one_stride;
     if (kSum) sum += f.width;
     if (kSum && !last) continue;
-    float* whole = kChannels == kLine ? to : rest;
-    UNROLLED
-    for (int i = 0; i < kVectors; ++i) save(whole + i * kLanes, y[i]);
-    if (kChannels != kLine) __builtin_memcpy(to, rest, sizeof(float) * channels);
+    y.put<kChannels>(to, channels);
     put_line<kChannels>(bits, channels, out);
     if (signs > 1) {
-      UNROLLED
-      for (int i = 0; i < kVectors; ++i) save(rest + i * kLanes, y[i]);
+      y.put<kLine>(rest, kLine);
       more_signs(f, v, channels, out, rest);
     }
     to += to_stride;
