@@ -11,7 +11,9 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from nas.runs.run import Run
@@ -27,6 +29,19 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
     from nas.console.screen import Screen
 
     return _search(settings(options), Screen(quiet=quiet), plan=False)
+
+
+def _plan(asked: Settings, screen: Any) -> Run:
+    """A run that is there with other options stays as it is: this is planned beside it."""
+    from nas.runs.run import otherwise
+
+    if not (different := otherwise(asked)):
+        return _search(asked, screen, plan=True)
+    said = f"{asked.home} was begun with other options: {'; '.join(different)}"
+    screen.say("another", f"{said}. This would need another --run")
+    beside = asked.home.absolute().parent
+    with TemporaryDirectory(prefix=".plan-", dir=beside) as folder:
+        return _search(replace(asked, run=Path(folder) / "run"), screen, plan=True)
 
 
 def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
@@ -214,7 +229,10 @@ def main(argv: list[str] | None = None) -> int:
     from nas.command import run_command
     from nas.console.screen import Screen
 
-    return run_command(lambda asked, plan: _search(asked, Screen(), plan=plan), argv)
+    def does(asked: Settings, plan: bool) -> Run:
+        return _plan(asked, Screen()) if plan else _search(asked, Screen(), plan=False)
+
+    return run_command(does, argv)
 
 
 __all__ = ["Run", "main", "search"]

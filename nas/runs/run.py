@@ -112,6 +112,12 @@ def read_json(path: Path) -> Any:
         raise ValueError(f"{path} is damaged: {error}") from error
 
 
+def otherwise(asked: Settings) -> list[str]:
+    """Options that its run, where it is there, was begun with and that are others now."""
+    run = Run(asked.home)
+    return differences(run.about["asked"], asked) if run.has("run.json") else []
+
+
 @contextmanager
 def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Iterator[Run]:
     """The run that was asked for, new or gone on with; nobody else works on it meanwhile.
@@ -121,8 +127,7 @@ def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Ite
     """
     run = Run(asked.home)
     if run.has("run.json"):
-        different = differences(run.about["asked"], asked)
-        if different:
+        if different := otherwise(asked):
             raise ValueError(
                 f"{run.home} was begun with other options: {'; '.join(different)}. The same "
                 "options go on with it; another --run begins anew"

@@ -61,7 +61,7 @@ def said(run: Path, capsys: pytest.CaptureFixture[str]) -> Said:
         ("--objectives error,latancy", "did you mean 'latency'"),
         ("--objectives error,json:nothing", "name 'nothing' is not one of"),
         ("--objectives error,nowhere:f", "no module is called 'nowhere'"),
-        ("--max-latency 2", "a number and a unit"),
+        ("--max-latency 2", "^--max-latency: a number and a unit"),
         ("--max-latency 0ms", "above 0; got '0ms'"),
         ("--max-size 0B", "above 0; got '0B'"),
         ("--max-size 10B", "no architecture keeps these limits"),
@@ -219,6 +219,20 @@ def test_a_plan_leaves_a_run_that_is_there_as_it_is(
     assert main(["--run", str(run_folder), *words]) == 0
     assert "5,000 candidates" in capsys.readouterr().err
     assert {file: file.read_bytes() for file in kept} == kept
+
+
+def test_a_plan_with_other_options_is_made_beside_the_run(
+    run_folder: Path, op_times: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = {f: f.read_bytes() for f in run_folder.rglob("*") if f.is_file()}
+    words = ["--epochs", "2", "--profile", str(op_times), "--plan"]
+    assert main(["--run", str(run_folder), *words]) == 0
+    said = capsys.readouterr().err
+    assert "--epochs was 1.0, is 2.0. This would need another --run" in said
+    assert re.search("supernet  [0-9]+ steps", said), "that of the run is of other options"
+    assert {f: f.read_bytes() for f in run_folder.rglob("*") if f.is_file()} == kept
+    assert [*run_folder.parent.glob(".plan-*")] == []
+    assert main(["--run", str(run_folder), *words[:-1]]) == 2
 
 
 def test_the_space_of_the_readme_is_planned_with_its_own_backbone(
