@@ -52,7 +52,9 @@ class Retrain:
             raise ValueError("--pick and --all are of a run; got --arch")
         if self.run is not None and (self.data is not None or self.out is not None):
             raise ValueError("a run has its own data and folder; --data and --out go with --arch")
-        if self.run is not None and bool(self.pick) == self.all:
+        if self.pick and self.all:
+            raise ValueError("--pick or --all of the front: one of both, not both")
+        if self.run is not None and not self.pick and not self.all:
             raise ValueError("--pick says which, as in --pick knee; or --all of the front")
         if self.from_ not in ("scratch", "supernet"):
             raise ValueError(f"--from is scratch or supernet; got {self.from_!r}")

@@ -202,7 +202,7 @@ def test_a_supernets_weights_are_where_it_begins(run_folder: Path) -> None:
     ("words", "wanted"),
     [
         ("RUN", "--pick says which"),
-        ("RUN --pick knee --all", "--pick says which"),
+        ("RUN --pick knee --all", "--pick or --all of the front: one of both, not both"),
         ("RUN --pick fastest --recipe fastt", "did you mean 'fast'"),
         ("RUN --pick nothing", "pick 'nothing' is not one of knee, fastest"),
         ("RUN --pick fastest --data digits", "a run has its own data"),
