@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,6 +119,16 @@ def test_beside_torch_there_is_a_ratio(file: Path) -> None:
     pytest.importorskip("torch")
     said = call("time", file, "--rounds", 2).stdout
     assert re.search(r"% +\d+\.\d  BinaryConv 3x3", said)
+
+
+def test_who_reads_no_further_has_seen_enough() -> None:
+    """As in `python -m kernels info | head -1`."""
+    command = [sys.executable, "-m", "kernels", "info"]
+    reads, writes = os.pipe()
+    os.close(reads)
+    with os.fdopen(writes, "w") as out:
+        said = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False, timeout=60)
+    assert (said.returncode, said.stderr) == (0, b"")
 
 
 @pytest.mark.parametrize(
