@@ -45,7 +45,7 @@ def retrain(*, quiet: bool = True, **options: Any) -> list[Path]:
 
 def _retrain(asked: Retrain, screen: Any) -> list[Path]:
     from nas.phases.work import Stopped
-    from nas.picks.planned import noted, planned
+    from nas.picks.planned import foreign, noted, planned
     from nas.picks.product import RESULT
     from nas.processes.together import shareable
     from nas.runs import homes
@@ -53,6 +53,8 @@ def _retrain(asked: Retrain, screen: Any) -> list[Path]:
     from trainers.learning.stop import asked_to_stop
 
     every = planned(asked)
+    for line in foreign(asked.run, every):
+        screen.say("retrain", line)
     job = every[0].training.job()  # what cannot be done is said before anything is noted
     shareable(job.recipe.batch, asked.training_workers)
     with asked_to_stop() as stopped, homes.alone([one.home for one in every]):

@@ -26,7 +26,7 @@ from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
 from search_spaces.known import KNOWN, find_arch
 from search_spaces.planner import plan
-from search_spaces.text import to_text
+from search_spaces.text import parse, to_text
 from trainers.asked import Asked
 from trainers.job import usual_backbone
 from trainers.starting import Start
@@ -75,6 +75,18 @@ def _of_a_run(
             )
         )
     return made
+
+
+def foreign(run: Path | None, every: Sequence[Retraining]) -> list[str]:
+    """A line for each that is on another backbone than the run's; it is trained all the same."""
+    if run is None:
+        return []
+    backbone = str(Run(run).about["space"]["backbone"])
+    return [
+        f"{one.arch}: another backbone than the run's ({backbone}): not comparable"
+        for one in every
+        if parse(one.arch).backbone != backbone
+    ]
 
 
 def _without_a_run(asked: Retrain) -> Retraining:

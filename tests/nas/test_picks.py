@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nas.picks import chosen
+from nas import retrain
+from nas.picks import chosen, planned
+from nas.picks.asked import Retrain
 from reports.data import knee_of
+from reports.made_up import MadeUp, write
 from reports.run import Run
 from search_spaces.known import find_arch
 from search_spaces.text import parse, to_text
@@ -123,3 +127,22 @@ def test_a_front_may_have_no_knee_or_not_be_there() -> None:
         chosen.find(run_of(FRONT[:2]), "knee")
     with pytest.raises(ValueError, match=r"no front yet; .*python -m nas\.search"):
         chosen.find(replace(run_of(), front=[]), "best")
+
+
+def test_a_line_of_another_backbone_than_the_runs_is_said_not_to_be_comparable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def job() -> None:
+        raise ValueError("enough")
+
+    lines = ["digits | 3x1 mean", "digits+w0.25 | 3x1 mean"]
+    every = [SimpleNamespace(arch=line, training=SimpleNamespace(job=job)) for line in lines]
+    monkeypatch.setattr(planned, "planned", lambda asked: every)
+    run = write(MadeUp(trials=4, backbone="digits+w0.25"), tmp_path / "run")
+    said: list[str] = []
+    screen = SimpleNamespace(say=lambda name, text: said.append(text))
+    with pytest.raises(ValueError, match="enough"):
+        retrain._retrain(Retrain(run=run, pick=lines), screen)
+    assert said == [
+        "digits | 3x1 mean: another backbone than the run's (digits+w0.25): not comparable"
+    ]
