@@ -62,10 +62,17 @@ def _fidelity(asked: Fidelity, screen: Screen) -> dict[str, Any]:
     work.run.put("fidelity.json", found)
     screen.table(table(found))
     screen.say("fidelity", str(work.run.home / "fidelity.json"))
-    how = f"a search with --supernet {asked.run} --corrected {asked.run} goes by it"
-    screen.say("corrected", how)
+    screen.say("corrected", _advice(asked, found))
     page_again(asked.run, screen)
     return found
+
+
+def _advice(asked: Fidelity, found: dict[str, Any]) -> str:
+    """A search goes by the correction only where that ranks better than the supernet alone."""
+    plain, corrected = found["tau"], found["corrected"]["tau"]
+    if corrected is None or (plain is not None and corrected <= plain):
+        return "the correction ranks no better than the supernet alone: --corrected gains nothing"
+    return f"a search with --supernet {asked.run} --corrected {asked.run} goes by it"
 
 
 def _trained(

@@ -193,7 +193,8 @@ def table(found: dict[str, Any]) -> Table:
     for name in ("tau", "from", "to"):
         made.add_column(name, justify="right")
     top, bands, most = found["top_third"], found["bands"], found["ceiling"]
-    corrected, within = found["corrected"], f"in {bands['count']} bands of equal time"
+    corrected, count = found["corrected"], bands["count"]
+    within = f"in {count} {'band' if count == 1 else 'bands'} of equal time"
     rows = [
         ("supernet", found["tau"], found["tau_low"], found["tau_high"]),
         ("supernet, best third", top["tau"], top["tau_low"], top["tau_high"]),

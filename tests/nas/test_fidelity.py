@@ -10,10 +10,11 @@ import pytest
 from scipy.stats import kendalltau
 
 from nas.console.screen import Screen
-from nas.fidelity import fidelity, main
+from nas.fidelity import _advice, fidelity, main
 from nas.phases.existing import asked_of, work_on
 from nas.ranks import agreement
-from nas.ranks.ranking import bases, sampled
+from nas.ranks.asked import Fidelity
+from nas.ranks.ranking import bases, sampled, table
 from reports.run import read
 from search_spaces.text import parse
 
@@ -92,6 +93,25 @@ def test_what_the_search_scored_is_not_scored_again(run_folder: Path) -> None:
         key: 0.875 if key == chosen else one["supernet"] for key, one in before.items()
     }
     assert found["ceiling"] is None, "with one seed nobody can say"
+
+
+@pytest.mark.parametrize(
+    ("plain", "corrected", "advised"),
+    [(0.4, 0.5, True), (0.5, 0.5, False), (0.5, 0.4, False), (0.5, None, False), (None, 0.1, True)],
+)
+def test_a_correction_is_advised_only_where_it_ranks_better(
+    plain: float | None, corrected: float | None, advised: bool
+) -> None:
+    said = _advice(Fidelity(run=Path("r")), {"tau": plain, "corrected": {"tau": corrected}})
+    assert ("--supernet r --corrected r" in said) is advised
+
+
+def test_one_band_is_one_band() -> None:
+    nothing = {"tau": None, "low": None, "high": None}
+    flat = {"tau": None, "tau_low": None, "tau_high": None}
+    found = {**flat, "top_third": flat, "predictors": [], "ceiling": None}
+    found |= {"bands": {"count": 1, **nothing}, "corrected": {**nothing, "bands": nothing}}
+    assert "supernet, in 1 band of equal time" in [*table(found).columns[0].cells]
 
 
 def test_bases_are_counted_block_by_block() -> None:
