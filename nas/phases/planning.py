@@ -22,6 +22,7 @@ TRIED_STEPS = 3
 TRIED_CANDIDATES = 3
 WHOLE = 0.3  # seconds to pack a program of the front and to time it, as measured on digits
 FRONT = 25  # architectures that are measured, about
+FEWEST = 200  # images to choose by, and steps of training: below, an order is chance
 JOURNAL = 600  # bytes for an axis of a candidate
 
 
@@ -102,4 +103,13 @@ def described(work: Work, estimate: Estimate) -> Iterator[str]:
         f"{data['selection']:,} to choose by"
     )
     yield from estimate.lines
+    steps = work.job.recipe.steps(len(work.job.data.train))
+    few = [f"{data['selection']:,} images to choose by"] if data["selection"] < FEWEST else []
+    if work.asked.supernet is None and steps < FEWEST:
+        few.append(f"{steps:,} steps of training")
+    if few:
+        yield (
+            f"few       only {' and '.join(few)}: which candidate comes first is then partly chance; "
+            "--held-out, --epochs and --recipe give more"
+        )
     yield f"together  about {spoken(estimate.seconds)}, {bytes_spoken(estimate.disk)} on the disk"

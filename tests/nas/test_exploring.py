@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import pandas
@@ -116,3 +117,32 @@ def test_a_plan_tries_candidates_as_processes_will_score_them(
     finally:
         torch.set_num_threads(before)
     assert set(threads) == {1}
+
+
+@pytest.mark.parametrize(
+    ("images", "steps", "supernet", "said"),
+    [
+        (199, 200, None, "only 199 images to choose by: "),
+        (200, 199, None, "only 199 steps of training: "),
+        (150, 90, None, "only 150 images to choose by and 90 steps of training: "),
+        (200, 90, Path("trained"), None),
+        (200, 200, None, None),
+    ],
+)
+def test_a_plan_warns_where_there_is_little_to_learn_or_to_choose_by(
+    images: int, steps: int, supernet: Path | None, said: str | None
+) -> None:
+    space = {"exact": True, "name": "s", "backbone": "b", "architectures": 3, "axes": []}
+    data = {"name": "d", "train": 9, "selection": images}
+    recipe = SimpleNamespace(steps=lambda count: steps)
+    work: Any = SimpleNamespace(
+        run=SimpleNamespace(about={"space": space, "data": data}),
+        job=SimpleNamespace(recipe=recipe, data=SimpleNamespace(train=range(9))),
+        asked=SimpleNamespace(supernet=supernet),
+    )
+    lines = [*planning.described(work, planning.Estimate(1.0, 1.0, 1.0, 1.0, 9.0, ()))]
+    few = [line for line in lines if line.startswith("few ")]
+    assert len(few) == (said is not None)
+    if said is not None:
+        assert said in few[0]
+        assert "--held-out, --epochs and --recipe" in few[0]
