@@ -109,7 +109,7 @@ def described(work: Work, estimate: Estimate) -> Iterator[str]:
         few.append(f"{steps:,} steps of training")
     if few:
         yield (
-            f"few       only {' and '.join(few)}: which candidate comes first is then partly chance; "
-            "--held-out, --epochs and --recipe give more"
+            f"few       only {' and '.join(few)}: which candidate comes first is then partly "
+            "chance; --held-out, --epochs and --recipe give more"
         )
     yield f"together  about {spoken(estimate.seconds)}, {bytes_spoken(estimate.disk)} on the disk"
