@@ -11,8 +11,8 @@ from nas.phases.work import Work
 from nas.runs.run import Run
 from nas.times.latency import Latency, Sample, fit
 from nas.times.whole import engine_of, timed, turns
-from search_spaces.emitted import emitted
 from search_spaces.plan import Plan
+from search_spaces.searched import searched
 
 FITTED = 16  # random architectures that are measured whole, none of them a known one
 PART, PART_OF = "profile.part.json", "profile.part.groups.json"
@@ -55,8 +55,7 @@ def profiling(work: Work) -> str:
 
 def ops_of(work: Work) -> list[Op]:
     """Of the space, and of the known architectures beside it."""
-    known = (op for planned in work.known.values() for op in planned.ops)
-    return list(dict.fromkeys((*emitted(work.space).ops, *known)))
+    return list(searched(work.space).ops)
 
 
 def _how(work: Work) -> Asked:
@@ -123,7 +122,8 @@ def given(work: Work) -> tuple[Latency, int]:
         raise ValueError(
             f"{path} lacks {len(missing)} ops of this search, the first of them {missing[0]}; "
             f"`python -m search_spaces ops {work.asked.space} --backbone {work.backbone}` lists "
-            "them, and `python -m kernels profile` measures what a profile lacks"
+            "them (--size, --channels and --classes, where the images are others), and "
+            "`python -m kernels profile` measures what a profile lacks"
         )
     run = Run(path.parent)
     if path.name == "profile.json" and run.has("latency.json"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,8 @@ from nas.console.screen import Screen
 from nas.runs.run import Run
 from nas.runs.settings import Settings
 from search_spaces.arch import Arch
-from search_spaces.backbones import find_backbone
 from search_spaces.plan import Plan
-from search_spaces.planner import plan
+from search_spaces.searched import planned
 from search_spaces.space import Space
 from search_spaces.uniform import known_archs
 from trainers.asked import Asked
@@ -69,15 +68,7 @@ class Work:
 
     def plan(self, arch: Arch) -> Plan:
         """On its own backbone, which for known ones may be a variant of the space's."""
-        shape = self.space.backbone
-        backbone = replace(
-            find_backbone(arch.backbone),
-            height=shape.height,
-            width=shape.width,
-            channels=shape.channels,
-            classes=shape.classes,
-        )
-        return plan(arch, backbone)
+        return planned(self.space, arch)
 
     def check(self) -> None:
         """Ctrl-C, between two steps."""
