@@ -195,6 +195,8 @@ NB_MODULE(_core, m) {
   m.def("misfit", &misfit, nb::arg("op"), nb::arg("isa"), nb::arg("variant"));
   m.def("spin", &spin, nb::arg("rounds"));
   m.def("crowd", &crowd);
+  m.def("clock_nothing", [](int64_t rounds) { return border::timed(rounds, [] {}); },
+        nb::arg("rounds"));
   m.def("limit", &limit, nb::arg("isa"), nb::arg("rounds"));
   bind_real(m);
   bind_stem(m);

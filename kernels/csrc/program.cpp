@@ -2,19 +2,17 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstring>
 #include <stdexcept>
 #include <string>
 
+#include "clock.h"
 #include "pool.h"
 
 namespace bnn {
 namespace {
 
 constexpr int64_t kLine = 64;
-
-using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
@@ -114,6 +112,7 @@ const void* Program::stored(const uint8_t* from, Memory& memory) const {
 void Program::one(const void* given, Memory& memory, float* to, int threads,
                   int64_t* took) const {
   uint8_t* base = memory.begin;
+  if (took) reading_ns();
   Clock::time_point begun = took ? Clock::now() : Clock::time_point{};
   for (const Node& node : nodes_) {
     const Place& p = node.place;
@@ -126,7 +125,7 @@ void Program::one(const void* given, Memory& memory, float* to, int threads,
                            p.bits == kNowhere ? nullptr : base + p.bits}, threads);
     if (took) {
       const Clock::time_point now = Clock::now();
-      *took++ += (now - begun) / std::chrono::nanoseconds(1);
+      *took++ += passed(begun, now);
       begun = now;
     }
   }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kernels import timing
+from kernels import _core, timing
 from kernels.timing import Clock, Core, Runs, Timing, Turn, measure, repeated, summarize
 
 
@@ -183,3 +183,10 @@ def test_the_real_clock_runs() -> None:
     took = timing.repeated(lambda: sum(range(1000)))(3)
     assert len(took) == 3
     assert all(ns >= 0 for ns in took)
+
+
+def test_what_it_takes_to_read_the_clock_is_in_no_time() -> None:
+    """Of a run that does nothing nothing is left: a small op takes ten times as long as a reading."""
+    assert min(_core.clock_nothing(1000)) <= 3
+    with pytest.raises(ValueError, match="rounds is 1 to"):
+        _core.clock_nothing(0)
