@@ -186,7 +186,7 @@ def test_the_real_clock_runs() -> None:
 
 
 def test_what_it_takes_to_read_the_clock_is_in_no_time() -> None:
-    """Of a run that does nothing nothing is left: a small op takes ten times as long as a reading."""
+    """Of a run that does nothing nothing is left; a small op takes but ten times a reading."""
     assert min(_core.clock_nothing(1000)) <= 3
     with pytest.raises(ValueError, match="rounds is 1 to"):
         _core.clock_nothing(0)
