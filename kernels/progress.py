@@ -26,7 +26,7 @@ class Progress:
             return
         self._said = now
         left = (now - self._started) / done * (self.total - done) if done else 0.0
-        text = f"{self.what} {done}/{self.total}, {_spoken(left)} left"
+        text = f"{self.what} {done}/{self.total}, {spoken(left)} left"
         self._out.write(f"\r\x1b[2K{text}" if self._moves else f"{text}\n")
         self._out.flush()
 
@@ -45,6 +45,6 @@ def told(things: Collection[T], what: str) -> Iterator[T]:
     progress.end()
 
 
-def _spoken(seconds: float) -> str:
+def spoken(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"

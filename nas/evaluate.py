@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import case, gate, memory, profile
+from kernels import case, gate, memory, model, profile
 from kernels.about import About
 from kernels.cuda.device import index_of, open_device
 from kernels.cuda.launch import Device
@@ -24,7 +24,7 @@ from kernels.engine import Engine
 from kernels.program import Program
 from kernels.timing import Timing
 from nas.console.options import argument, option, run
-from nas.picks.judging import BATCH, decided, loaded, part_to_test
+from nas.picks.judging import BATCH, decided, part_to_test
 from nas.times.whole import timed
 from trainers.data.images import Images
 
@@ -92,7 +92,7 @@ def evaluate(
     threads: int = 1,
     device: str = "cpu",
 ) -> Evaluation:
-    program, about = loaded(file)
+    program, about = model.load(file)
     gpu = None if device == "cpu" else open_device(device)
     test = part_to_test(data, data_dir, about.labels, str(file))
     _fitting(file, program, data, test.images.shape, len(test.classes))

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kernels import as_c, as_onnx
+from kernels import as_c, as_onnx, model
 from nas.console.options import argument, option, run
-from nas.picks.judging import loaded
 
 SAYS = """Writes a packed network as a C header and source, which any compiler takes, and as ONNX,
 to look at in Netron and to run wherever ONNX runs. docs/deploy.md tells what is exact."""
@@ -45,7 +44,7 @@ class Export:
 def export(asked: Export) -> list[Path]:
     """The files that were written."""
     file = asked.model if asked.pick is None else _picked(asked.model, asked.pick)
-    program, about = loaded(file)
+    program, about = model.load(file)
     written = []
     if asked.c is not None:
         written += as_c.write(program, about, asked.c, asked.name)

@@ -110,6 +110,7 @@ def _watched(steps: Generator[Any]) -> float:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
     from rich.progress import TimeRemainingColumn as Left
 
+    from kernels.progress import spoken
     from trainers.learning.stop import asked_to_stop
 
     console, started, said = Console(stderr=True), time.monotonic(), time.monotonic()
@@ -123,7 +124,7 @@ def _watched(steps: Generator[Any]) -> float:
             if not console.is_terminal and time.monotonic() - said > 30:
                 said = time.monotonic()
                 left = (said - started) / n * (at.steps - at.step)
-                print(f"{what}, {left:.0f} s left", file=sys.stderr)
+                print(f"{what}, {spoken(left)} left", file=sys.stderr)
             if asked():
                 steps.close()  # writes a checkpoint
                 raise KeyboardInterrupt

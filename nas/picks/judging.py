@@ -8,20 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import gate, model
-from kernels.about import About
+from kernels import gate
 from kernels.engine import Engine
-from kernels.program import Program
 from trainers.data.images import Images, Part
 from trainers.data.sets import load_test
 
 BATCH = 100
-
-
-def loaded(file: Path) -> tuple[Program, About]:
-    if not file.exists():
-        raise FileNotFoundError(f"no such packed file: {file}")
-    return model.load(file)
 
 
 def decided(engine: Engine, images: Images) -> NDArray[np.int64]:

@@ -193,7 +193,8 @@ def settings(given: Mapping[str, Any], where: str = "") -> Settings:
         try:
             wanted[name] = READ[name](value) if name in READ else value
         except (ValueError, TypeError) as error:
-            raise ValueError(f"{where}--{name.replace('_', '-')}: {error}") from error
+            option = written if where else f"--{name.replace('_', '-')}"
+            raise ValueError(f"{where}{option}: {error}") from error
     for name, value in wanted.items():
         _of_the_kind(where + name.replace("_", "-"), value, KINDS[name])
     return Settings(**wanted)

@@ -118,7 +118,7 @@ def test_what_does_not_belong_together_is_said(
     made = program(planned.values, nodes, planned.outputs[0], np.random.default_rng(0))
     assert "takes images of 28x28x1; those of digits are 8x8x1" in said(made, About())
     assert main([str(tmp_path / "none.bnn"), "--data", "digits"]) == 2
-    wanted = f"nas.evaluate: error: no such packed file: {tmp_path / 'none.bnn'}"
+    wanted = f"nas.evaluate: error: {tmp_path / 'none.bnn'}: no such packed file"
     assert capsys.readouterr().err.splitlines() == [wanted]
 
 
@@ -154,7 +154,7 @@ def test_a_pick_of_a_run_is_exported_once_it_is_retrained(
     [
         ("FILE", "--onnx FILE, --c DIR or both"),
         ("FILE --pick knee --c out", "--pick is of a run"),
-        ("nope.bnn --c out", "no such packed file: nope.bnn"),
+        ("nope.bnn --c out", "nope.bnn: no such packed file"),
         ("FOLDER --c out", "--pick says which of a run"),
         ("FILE --c out --name a-b", "a-b"),
     ],
