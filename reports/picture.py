@@ -136,11 +136,12 @@ def _frame(x: Scale, y: Scale, metric: str) -> Iterator[str]:
     for tick in y.ticks():
         yield _line(x.start, y(tick), x.end, y(tick), "#e4e6e8")
         yield _text(x.start - 7, y(tick) + 4, f"{tick:g}", "end")
+    factor, unit = (1e3, "µs") if x.high < 0.1 else (1, "ms")
     for tick in x.ticks():
         yield _line(x(tick), y.start, x(tick), y.start + 4, "#555")
-        yield _text(x(tick), y.start + 17, f"{tick:g}", "middle")
+        yield _text(x(tick), y.start + 17, f"{factor * tick:g}", "middle")
     yield _line(x.start, y.start, x.end, y.start, "#555")
-    yield _text((x.start + x.end) / 2, HEIGHT - 12, "time of one image, ms", "middle")
+    yield _text((x.start + x.end) / 2, HEIGHT - 12, f"time of one image, {unit}", "middle")
     middle = (y.start + y.end) / 2
     turned = f' transform="rotate(-90 16 {middle:.1f})"'
     yield _text(16, middle, f"{metric}, %", "middle", turned)

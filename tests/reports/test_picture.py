@@ -60,6 +60,19 @@ def test_the_picture_is_drawn_of_whatever_there_is(
     assert "nan" not in text
 
 
+@pytest.mark.parametrize(
+    ("ms", "unit", "last"), [(0.019, "µs", "20"), (0.19, "ms", "0.2"), (19.0, "ms", "20")]
+)
+def test_time_is_written_in_units_that_fit_it(ms: float, unit: str, last: str) -> None:
+    front = [{"latency_ms": ms * n, "error": 0.2 - 0.1 * n, "key": n} for n in (0.5, 1)]
+    run = {"metric": "accuracy", "front": front, "known": [], "picks": [], "trials": {}}
+    text = picture({"runs": [{**run, "name": "r"}]})
+    assert text is not None
+    words = [str(node.text) for node in ET.fromstring(text).iter(f"{SVG}text")]
+    assert f"time of one image, {unit}" in words
+    assert words[words.index(f"time of one image, {unit}") - 1] == last
+
+
 def test_there_is_no_picture_of_nothing(tmp_path: Path) -> None:
     assert picture(shown(tmp_path / "r", told=0)) is None
 
