@@ -77,7 +77,7 @@ void Kernel::plan_strip() {
   strip_ = std::max<int64_t>(1, most) * wide;
   for (int64_t i = 0; i < strip_; ++i) {
     const int64_t x = i % wide * shape.stride;
-    units_.push_back(i / wide * row_stored_ + kLead +
+    slices_.units.push_back(i / wide * row_stored_ + kLead +
                      (x % shape.dilation * columns_ + x / shape.dilation) * pixel_stored_);
   }
 }

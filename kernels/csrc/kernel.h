@@ -78,6 +78,11 @@ class Kernel final : public Runner {
     int64_t first_pixel;
     int pixels;
   };
+  struct Slices {
+    std::vector<int64_t> units;
+    std::vector<int32_t> rows;
+    std::vector<Slice> all;  // in order; they point into the others
+  };
   struct Fields {  // where the stored form of the inputs is, and which output pixels it serves
     const uint8_t* stored;
     int64_t input_stride;
@@ -89,6 +94,7 @@ class Kernel final : public Runner {
   void plan_blocks();
   void plan_slices();
   void plan_positions();
+  Slices positions(int64_t most) const;
   void lay_out(const uint8_t* weights);
   void find_limits();
 
@@ -126,9 +132,8 @@ class Kernel final : public Runner {
   std::vector<Block> blocks_;
   int64_t panel_pixels_;              // output pixels in a panel
   int64_t padded_;                    // filters, rounded up to whole blocks
-  std::vector<int64_t> units_;         // of the slices of an image, or of any strip
-  std::vector<int32_t> rows_;          // of the slices of an image
-  std::vector<Slice> slices_;
+  Slices slices_;                     // of an image; of a strip, which are all alike, just units
+  Slices large_;                      // of an image, for a thread that does all of them, or none
   Lined<uint8_t> weights_;
   Lined<int32_t> limits_;             // [pairs][signs][padded_], or empty
   std::vector<uint8_t> inverted_;     // [bases][filters] whose weights are, or empty

@@ -11,18 +11,18 @@
 namespace bnn {
 
 int64_t Kernel::slices(int64_t pixels) const {
-  if (!slices_.empty()) return static_cast<int64_t>(slices_.size());
+  if (!slices_.all.empty()) return static_cast<int64_t>(slices_.all.size());
   return (pixels + panel_pixels_ - 1) / panel_pixels_;
 }
 
 Kernel::Slice Kernel::slice(int64_t index, int64_t pixels) const {
-  if (!slices_.empty()) return slices_[index];
+  if (!slices_.all.empty()) return slices_.all[index];
   const int64_t first = index * panel_pixels_;
   const int n = static_cast<int>(std::min(panel_pixels_, pixels - first));
   if (product_.form == Form::bands)
-    return {0, units_.data() + first, rows_in_order(), n, first, n};
+    return {0, slices_.units.data() + first, rows_in_order(), n, first, n};
   const int units = (n + product_.unit - 1) / product_.unit;
-  return {first / product_.unit * field_bytes_ * product_.grow, units_.data(), rows_in_order(),
+  return {first / product_.unit * field_bytes_ * product_.grow, slices_.units.data(), rows_in_order(),
           units, first, n};
 }
 
@@ -155,6 +155,10 @@ void Kernel::compute(const Fields& fields, int64_t batch, const Buffers& buffers
   auto work = [&](int64_t item) {
     const int64_t block = item / parts, part = item % parts;
     const Entered mode(product_.mode);
+    if (parts == 1 && !large_.all.empty()) {
+      for (const Slice& s : large_.all) panel(fields, blocks_[block], s, batch, buffers);
+      return;
+    }
     for (int64_t i = part * panels / parts; i < (part + 1) * panels / parts; ++i)
       panel(fields, blocks_[block], slice(i, fields.pixels), batch, buffers);
   };
@@ -165,7 +169,7 @@ void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice,
                    const Buffers& buffers) const {
   constexpr int64_t kCounts = std::max(kPerPixel * kPanelPixels, kPositions) * kWidest;
   int32_t* counts = reinterpret_cast<int32_t*>(room<4>(kCounts * sizeof(int32_t)));
-  float* sum = reinterpret_cast<float*>(room<5>(kCounts * sizeof(float)));
+  float* sum = reinterpret_cast<float*>(room<5>(slice.pixels * block.width * sizeof(float)));
   Panel p{};
   p.units = slice.units;
   p.count = slice.n_units;
