@@ -57,7 +57,6 @@ struct Limits {
 #undef BNN_OWN_FIRST
 #include "finish_rows.h"
 #undef BNN_OWN_LIMITS
-
 void store(const uint8_t* first, const uint8_t*, int64_t bytes, uint8_t* out) {
   for (int64_t i = 0; i < bytes; i += 8, out += 64) {
     uint64_t bits;
@@ -100,7 +99,9 @@ constexpr Mode kTiles = {configure, release};
 constexpr int kUnits = 6;     // tiles of pixels at a time: with two more that is all registers
 constexpr int kAhead = 8;     // tiles of weights are expanded so many before they are multiplied
 constexpr int kRing = 16;     // and kept so long where they are not needed again
-constexpr int kTogether = 8;  // pixels that are finished at once
+constexpr int kTogether = 8;  // pixels that are finished at once by a function
+
+#include "amx_ending.h"
 
 // Weights as they are multiplied: all tiles of 16 filters, one group after the other.
 struct Weights {
@@ -108,13 +109,15 @@ struct Weights {
   uint8_t* tiles;
   int chunks, last;  // tiles of a run; and how many rows of the last are not beyond its end
   int all, mask;
-  alignas(64) int32_t begin[16];  // sums: signs past the last channel agree, and do not count
+  bool whole;                     // there are no signs past the last channel; they agree, and
+  alignas(64) int32_t begin[16];  // do not count: sums begin so
 
   explicit Weights(const Panel& p)
       : bits(p.weights), tiles(p.scratch), chunks(static_cast<int>((p.runs[0].bytes + 63) / 64)),
         last(static_cast<int>((p.runs[0].bytes + 63) % 64 + 1) / 4),
         all(p.width / 16 * p.n_runs * chunks), mask(p.count > kUnits ? -1 : kRing - 1) {
     const int32_t spare = static_cast<int32_t>(p.n_runs * p.runs[0].bytes) - p.products;
+    whole = spare == 0;
     for (int32_t& sum : begin) sum = -spare;
   }
 
@@ -141,109 +144,165 @@ struct Weights {
   }
 };
 
-// What is done while tiles are multiplied: dot products of the positions before are finished.
-struct Before {
-  const Finish* f = nullptr;
-  End end = nullptr;
-  Counted dots{};  // in rows as the panel counts positions
-  int pixel = 0, until = 0, due = 0;
+// The dot products of some tiles of pixels: where they go, and which wait to be finished. There are
+// two rooms for them: what was stored just before cannot be read yet.
+class Turns {
+ public:
+  explicit Turns(const Panel& p) : p_(p), f_(kNoFinish) {}
+  Turns(const Panel& p, const Finish& f) : p_(p), f_(f), end_(tile_end(f)) {}
 
-  // A share of them is due; a few are finished together.
-  inline void finish_share(int share) {
-    due += share;
-    if (due < kTogether) return;
-    finish(due);
-    due = 0;
+  const Finish& finish() const { return f_; }
+  const Waiting& waiting() const { return waiting_; }
+
+  // Tiles first .. end are next.
+  void begin(int first, int end, int steps) {
+    unit_ = first;
+    pixel_ = until_;
+    while (until_ < f_.pixels && f_.rows[until_] < 16 * end) ++until_;
+    share_ = (waiting_.count + steps - 1) / steps;
   }
 
-  inline void finish(int some) {
-    const int next = pixel + some < until ? pixel + some : until;
-    if (next > pixel) end(*f, {dots.first, dots.stride, f->rows + pixel}, pixel, next);
-    pixel = next;
+  template <Way kWay>
+  inline int64_t row() const {
+    return kWay == Way::plain || kWay == Way::called ? p_.width : 16;
   }
+  template <Way kWay>
+  inline int32_t* to(int filter) {
+    if (kWay == Way::plain)
+      return static_cast<int32_t*>(p_.counts) + int64_t{16} * unit_ * p_.width + filter;
+    return room_[odd_] + (kWay == Way::called ? filter : 0);
+  }
+
+  // 16 filters are there.
+  template <Way kWay>
+  void made(int filter) {
+    if (kWay == Way::plain || (kWay == Way::called && filter + 16 < p_.width)) return;
+    if (kWay == Way::called) call(waiting_.count);
+    const int x = pixel_ - p_.left;
+    waiting_.left = x < 0 ? -x : p_.wide - x % p_.wide;
+    waiting_.filter = filter;
+    waiting_.first = pixel_;
+    waiting_.count = until_ - pixel_;
+    if (waiting_.count)
+      waiting_.dots = room_[odd_] + (f_.rows[pixel_] - 16 * unit_) * row<kWay>();
+    odd_ = !odd_;
+  }
+
+  // A share of the pixels is due; a few are finished together.
+  inline void share() {
+    due_ += share_;
+    if (due_ < kTogether) return;
+    call(due_);
+  }
+
+  void call(int some) {
+    due_ = 0;
+    if (some > waiting_.count) some = waiting_.count;
+    if (some == 0) return;
+    const int32_t* const rows = f_.rows + waiting_.first;
+    const Count* const first = waiting_.dots - int64_t{p_.width} * *rows;
+    end_(f_, {first, p_.width, rows}, waiting_.first, waiting_.first + some);
+    waiting_.first += some, waiting_.count -= some;
+    if (waiting_.count) waiting_.dots += int64_t{p_.width} * (rows[some] - *rows);
+  }
+
+ private:
+  static constexpr Finish kNoFinish{};
+  const Panel& p_;
+  const Finish& f_;
+  End end_ = nullptr;
+  Waiting waiting_;
+  int unit_ = 0, pixel_ = 0, until_ = 0, share_ = 0, due_ = 0;
+  bool odd_ = false;
+  alignas(64) int32_t room_[2][kUnits * 16 * kWidest];
 };
 
 // U tiles of 16 positions times all filters. Weights are expanded a while before they are
 // multiplied: a tile that was stored just before could not be loaded yet. What the loop reads is in
 // variables that no store can change: to read it again and again was a fifth of the time.
-template <int U, bool kExpand>
-void tiles(const Panel& p, const int64_t* units, const Weights& given, int32_t* dots,
-           Before& before) {
+template <int U, bool kExpand, Way kWay, bool kInner>
+void tiles(const Panel& p, const int64_t* units, const Weights& given, Turns& turns) {
   constexpr int kPixels = kUnits, kWeights = kUnits + 1;  // the registers after the sums
   const Weights weights = given;
-  const int share = (before.until - before.pixel + weights.all - 1) / weights.all;
-  const int64_t step = p.step, stride = int64_t{4} * p.width;
+  const int64_t step = p.step, row = turns.row<kWay>();
   const uint8_t* const input = p.input;
   const Run* const runs = p.runs;
   const int n_runs = p.n_runs;
+  const bool shares = kWay == Way::called && turns.waiting().count != 0;
   int i = 0;
   for (int filter = 0; filter < p.width; filter += 16) {
-    each<U>([&](auto u) { load_tile<u>(given.begin, 0); });
+    EndingOf<kWay, kInner> before(p, turns.finish(), turns.waiting());
+    if (weights.whole) {
+      each<U>([&](auto u) INLINED { zero<u>(); });
+    } else {
+      each<U>([&](auto u) INLINED { load_tile<u>(given.begin, 0); });
+    }
+    bool later = false;
     for (int r = 0; r < n_runs; ++r) {
       const uint8_t* at = input + runs[r].offset;
       for (int chunk = 0; chunk < weights.chunks; ++chunk, ++i, at += 64) {
         const uint8_t* const bits = weights.bits_of(i + kAhead);
         uint8_t* const ahead = weights.tile(i + kAhead);
         load_tile<kWeights>(weights.tile(i), 64);
-        each<U>([&](auto u) {
+        each<U>([&](auto u) INLINED {
           load_tile<kPixels>(at + units[u], step);
           multiply<u, kPixels, kWeights>();
           if (kExpand) Weights::expand_rows(bits, ahead, 16 * u / U, 16 * (u + 1) / U);
+          if (later) before.some();
         });
         if (kExpand) weights.clear(i + kAhead);
-        if (share) before.finish_share(share);
+        if (shares) turns.share();
+        later = true;
       }
     }
-    each<U>([&](auto u) { store_tile<u>(dots + u * 16 * p.width + filter, stride); });
+    before.rest();
+    int32_t* const to = turns.to<kWay>(filter);
+    each<U>([&](auto u) INLINED { store_tile<u>(to + u * 16 * row, 4 * row); });
+    turns.made<kWay>(filter);
   }
 }
 
-template <bool kExpand, int U = kUnits>
-void so_many(int count, const Panel& p, int unit, const Weights& weights, int32_t* dots,
-             Before& before) {
-  if (U == count) return tiles<U, kExpand>(p, p.units + unit, weights, dots, before);
-  if constexpr (U > 1) so_many<kExpand, U - 1>(count, p, unit, weights, dots, before);
+template <bool kExpand, Way kWay, bool kInner, int U = kUnits>
+void so_many(int count, const Panel& p, int unit, const Weights& weights, Turns& turns) {
+  if (U == count) return tiles<U, kExpand, kWay, kInner>(p, p.units + unit, weights, turns);
+  if constexpr (U > 1) so_many<kExpand, kWay, kInner, U - 1>(count, p, unit, weights, turns);
 }
 
-// A few tiles in a turn, as many as in the others, or one less; `to(turn, first)` says where their
-// dot products go, `done(turn, first, end)` that they are there.
-template <class To, class Done>
-void all_tiles(const Panel& p, Before& before, const To& to, const Done& done) {
+// A few tiles in a turn, as many as in the others, or one less.
+template <Way kWay, bool kInner = false>
+void all_tiles(const Panel& p, Turns& turns) {
   const Weights weights(p);
   for (int i = 0; i < kAhead; ++i) {
     Weights::expand_rows(weights.bits_of(i), weights.tile(i), 0, 16);
     weights.clear(i);
   }
-  const int turns = (p.count + kUnits - 1) / kUnits;
-  for (int turn = 0; turn < turns; ++turn) {
-    const int first = p.count * turn / turns, end = p.count * (turn + 1) / turns;
+  const int n = (p.count + kUnits - 1) / kUnits;
+  for (int turn = 0; turn < n; ++turn) {
+    const int first = p.count * turn / n, end = p.count * (turn + 1) / n;
+    turns.begin(first, end, weights.all);
     if (turn == 0) {
-      so_many<true>(end - first, p, first, weights, to(turn, first), before);
+      so_many<true, kWay, kInner>(end - first, p, first, weights, turns);
     } else {
-      so_many<false>(end - first, p, first, weights, to(turn, first), before);
+      so_many<false, kWay, kInner>(end - first, p, first, weights, turns);
     }
-    done(turn, first, end);
   }
+  EndingOf<kWay, kInner>(p, turns.finish(), turns.waiting()).rest();
+  if (kWay == Way::called) turns.call(turns.waiting().count);
 }
 
 void panel(const Panel& p) {
-  Before nothing;
-  int32_t* const dots = static_cast<int32_t*>(p.counts);
-  const auto to = [&](int, int first) { return dots + first * 16 * p.width; };
-  all_tiles(p, nothing, to, [](int, int, int) {});
+  Turns turns(p);
+  all_tiles<Way::plain>(p, turns);
 }
 
 void whole(const Panel& p, const Finish& f) {
-  alignas(64) int32_t room[2][kUnits * 16 * kWidest];
-  const auto to = [&](int turn, int) { return room[turn % 2]; };
-  Before before;
-  before.f = &f, before.end = tile_end(f);
-  all_tiles(p, before, to, [&](int turn, int first, int end) {
-    before.finish(f.pixels);  // what is left of those before
-    before.dots = {room[turn % 2] - int64_t{first} * 16 * p.width, p.width, nullptr};
-    while (before.until < f.pixels && f.rows[before.until] < 16 * end) ++before.until;
-  });
-  before.finish(f.pixels);
+  Turns turns(p, f);
+  switch (way_of(p, f)) {
+    case Way::signs: return all_tiles<Way::signs>(p, turns);
+    case Way::one: return f.slope ? all_tiles<Way::one, true>(p, turns) : all_tiles<Way::one>(p, turns);
+    case Way::two: return f.slope ? all_tiles<Way::two, true>(p, turns) : all_tiles<Way::two>(p, turns);
+    default: return all_tiles<Way::called>(p, turns);
+  }
 }
 
 int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width + 1024 * (kAhead + kRing); }

@@ -1,13 +1,16 @@
 // What AMX offers: eight registers of 16 rows of 64 bytes, and signs as bytes. Included by amx.cpp
 // inside its namespace; with BNN_EMULATE in plain C++.
 
+// What has to be inlined before gcc 12 keeps the fields of a variable in registers.
+#define INLINED __attribute__((always_inline))
+
 constexpr int kLanes = 16;
 typedef int32_t I __attribute__((vector_size(64)));
 typedef float F __attribute__((vector_size(64)));
 
 // Does it for 0 .. U, each a constant: an instruction names its registers so.
 template <int U, class Do, int... u>
-inline void each(const Do& what) {
+INLINED inline void each(const Do& what) {
   if constexpr (sizeof...(u) == U) {
     (what(std::integral_constant<int, u>{}), ...);
   } else {

@@ -191,18 +191,24 @@ void Kernel::plan_slices() {
 // With each slice the weights are expanded, and its last tiles are finished while none are
 // multiplied: 13 slices of 64@56 take a tenth longer than one. Sums of bases stay in a cache.
 void Kernel::plan_positions() {
+  skip_ = position_row() - shape.out(shape.width);
   slices_ = positions(kPositions);
   const bool summed = after.sum && shape.pairs() > 1;
   if (product_.whole && !after.raw()) large_ = positions(summed ? kSummed : kMost);
 }
 
-// In as few slices as there can be, and these as equal. Units either go on from row to row, through
-// the border, or end with each row: whichever are fewer.
+// Positions from row to row: units either go on through the border, or end with each row, whichever
+// are fewer.
+int64_t Kernel::position_row() const {
+  const int64_t wide = shape.out(shape.width), tall = shape.out(shape.height), unit = product_.unit;
+  const int64_t across = shape.width + 2 * shape.padding, padded = round_up(wide, unit);
+  return round_up((tall - 1) * across + wide, unit) < tall * padded ? across : padded;
+}
+
+// In as few slices as there can be, and these as equal.
 Kernel::Slices Kernel::positions(int64_t most) const {
   const int64_t wide = shape.out(shape.width), tall = shape.out(shape.height), unit = product_.unit;
-  const int64_t step = shape.stride * pixel_stored_, across = shape.width + 2 * shape.padding;
-  const bool on = ((tall - 1) * across + wide + unit - 1) / unit < tall * ((wide + unit - 1) / unit);
-  const int64_t row = on ? across : round_up(wide, unit);  // positions from row to row
+  const int64_t step = shape.stride * pixel_stored_, row = position_row();
   const int64_t row_bytes = shape.stride * row_stored_;
   const int64_t units = (row * (tall - 1) + wide + unit - 1) / unit;
   const int64_t slices = (units * unit + most - 1) / most;
@@ -215,7 +221,7 @@ Kernel::Slices Kernel::positions(int64_t most) const {
     begins.push_back(first);
     for (int64_t at = first * unit; at < end * unit; ++at) {
       const int64_t y = at / row, x = at % row;
-      if (at % unit == 0) to.units.push_back(on ? at * step : y * row_bytes + x * step);
+      if (at % unit == 0) to.units.push_back(y * row_bytes + x * step);
       if (x >= wide || y >= tall) continue;
       to.rows.push_back(static_cast<int32_t>(at - first * unit));
       ++slice.pixels;

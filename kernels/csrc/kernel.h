@@ -94,6 +94,7 @@ class Kernel final : public Runner {
   void plan_blocks();
   void plan_slices();
   void plan_positions();
+  int64_t position_row() const;
   Slices positions(int64_t most) const;
   void lay_out(const uint8_t* weights);
   void find_limits();
@@ -132,6 +133,7 @@ class Kernel final : public Runner {
   std::vector<Block> blocks_;
   int64_t panel_pixels_;              // output pixels in a panel
   int64_t padded_;                    // filters, rounded up to whole blocks
+  int64_t skip_ = 0;                  // positions from the end of a row to the next row
   Slices slices_;                     // of an image; of a strip, which are all alike, just units
   Slices large_;                      // of an image, for a thread that does all of them, or none
   Lined<uint8_t> weights_;

@@ -32,6 +32,8 @@ struct Panel {
   const int64_t* units;    // where each unit's field begins, in stored bytes
   int count;               // units
   int64_t step;            // in positions, stored bytes from one to the next
+  int wide, left;          // and pixels that lie side by side: in a row, and before the first row ends
+  int64_t skip;            // positions of no pixel at the end of a row
   const Run* runs;         // in stored bytes
   int n_runs;
   const uint8_t* weights;  // this block's, as laid out by the product

@@ -176,6 +176,9 @@ void Kernel::panel(const Fields& fields, const Block& block, const Slice& slice,
   p.runs = runs_.data();
   p.n_runs = static_cast<int>(runs_.size());
   p.step = shape.stride * pixel_stored_;
+  p.wide = static_cast<int>(shape.out(shape.width));
+  p.left = p.wide - static_cast<int>(slice.first_pixel % p.wide);
+  p.skip = skip_;
   p.products = static_cast<int>(shape.products());
   p.counts = counts;
   p.scratch = product_.scratch ? room<3>(product_.scratch(field_bytes_, kWidest)) : nullptr;
