@@ -71,6 +71,7 @@ void store_lines(const uint8_t* row, int64_t pixels, const Lines& to, uint8_t* o
     for (int64_t i = 0; i < pixels; ++i, from += 8 * to.count) {
       uint64_t bits;
       __builtin_memcpy(&bits, from, 8);
+      __builtin_prefetch(out + 64 * (i + 16), 1);
       expand(bits, out + 64 * i);
     }
   }
