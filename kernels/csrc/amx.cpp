@@ -145,133 +145,63 @@ struct Weights {
   }
 };
 
-// The dot products of some tiles of pixels: where they go, and which wait to be finished. There are
-// two rooms for them: what was stored just before cannot be read yet.
-class Turns {
- public:
-  explicit Turns(const Panel& p) : p_(p), f_(kNoFinish) {}
-  Turns(const Panel& p, const Finish& f) : p_(p), f_(f), end_(tile_end(f)) {}
-
-  const Finish& finish() const { return f_; }
-  const Waiting& waiting() const { return waiting_; }
-
-  // Tiles first .. end are next.
-  void begin(int first, int end, int steps) {
-    unit_ = first;
-    pixel_ = until_;
-    while (until_ < f_.pixels && f_.rows[until_] < 16 * end) ++until_;
-    share_ = (waiting_.count + steps - 1) / steps;
-  }
-
-  template <Way kWay>
-  inline int64_t row() const {
-    return kWay == Way::plain || kWay == Way::called ? p_.width : 16;
-  }
-  template <Way kWay>
-  inline int32_t* to(int filter) {
-    if (kWay == Way::plain)
-      return static_cast<int32_t*>(p_.counts) + int64_t{16} * unit_ * p_.width + filter;
-    return room_[odd_] + (kWay == Way::called ? filter : 0);
-  }
-
-  // 16 filters are there.
-  template <Way kWay>
-  void made(int filter) {
-    if (kWay == Way::plain || (kWay == Way::called && filter + 16 < p_.width)) return;
-    if (kWay == Way::called) call(waiting_.count);
-    const int x = pixel_ - p_.left;
-    waiting_.left = x < 0 ? -x : p_.wide - x % p_.wide;
-    waiting_.filter = filter;
-    waiting_.first = pixel_;
-    waiting_.count = until_ - pixel_;
-    if (waiting_.count)
-      waiting_.dots = room_[odd_] + (f_.rows[pixel_] - 16 * unit_) * row<kWay>();
-    odd_ = !odd_;
-  }
-
-  // A share of the pixels is due; a few are finished together.
-  inline void share() {
-    due_ += share_;
-    if (due_ < kTogether) return;
-    call(due_);
-  }
-
-  void call(int some) {
-    due_ = 0;
-    if (some > waiting_.count) some = waiting_.count;
-    if (some == 0) return;
-    const int32_t* const rows = f_.rows + waiting_.first;
-    const Count* const first = waiting_.dots - int64_t{p_.width} * *rows;
-    end_(f_, {first, p_.width, rows}, waiting_.first, waiting_.first + some);
-    waiting_.first += some, waiting_.count -= some;
-    if (waiting_.count) waiting_.dots += int64_t{p_.width} * (rows[some] - *rows);
-  }
-
- private:
-  static constexpr Finish kNoFinish{};
-  const Panel& p_;
-  const Finish& f_;
-  End end_ = nullptr;
-  Waiting waiting_;
-  int unit_ = 0, pixel_ = 0, until_ = 0, share_ = 0, due_ = 0;
-  bool odd_ = false;
-  alignas(64) int32_t room_[2][kUnits * 16 * kWidest];
-};
-
 // U tiles of 16 positions times all filters. Weights are expanded a while before they are
 // multiplied: a tile that was stored just before could not be loaded yet. What the loop reads is in
 // variables that no store can change: to read it again and again was a fifth of the time.
-template <int U, bool kExpand, Way kWay, bool kInner>
-void tiles(const Panel& p, const int64_t* units, const Weights& given, Turns& turns) {
+template <int U, bool kExpand, class How>
+void tiles(const Panel& p, const int64_t* units, const Weights& given, Turns<How>& turns) {
   constexpr int kPixels = kUnits, kWeights = kUnits + 1;  // the registers after the sums
   const Weights weights = given;
-  const int64_t step = p.step, row = turns.row<kWay>();
+  const int64_t step = p.step, row = turns.row();
   const uint8_t* const input = p.input;
   const Run* const runs = p.runs;
   const int n_runs = p.n_runs;
-  const bool shares = kWay == Way::called && turns.waiting().count != 0;
+  const bool shares = How::kWay == Way::called && turns.waiting().count != 0;
   int i = 0;
-  for (int filter = 0; filter < p.width; filter += 16) {
-    EndingOf<kWay, kInner> before(p, turns.finish(), turns.waiting());
-    if (weights.whole) {
-      each<U>([&](auto u) INLINED { zero<u>(); });
-    } else {
-      each<U>([&](auto u) INLINED { load_tile<u>(given.begin, 0); });
-    }
+  for (int first = 0; first < p.width; first += 16 * How::kLines) {
+    EndingOf<How> before(p, turns.finish(), turns.waiting());
     bool later = false;
-    for (int r = 0; r < n_runs; ++r) {
-      const uint8_t* at = input + runs[r].offset;
-      for (int chunk = 0; chunk < weights.chunks; ++chunk, ++i, at += 64) {
-        const uint8_t* const bits = weights.bits_of(i + kAhead);
-        uint8_t* const ahead = weights.tile(i + kAhead);
-        load_tile<kWeights>(weights.tile(i), 64);
-        each<U>([&](auto u) INLINED {
-          load_tile<kPixels>(at + units[u], step);
-          multiply<u, kPixels, kWeights>();
-          if (kExpand) Weights::expand_rows(bits, ahead, 16 * u / U, 16 * (u + 1) / U);
-          if (later) before.some();
-        });
-        if (kExpand) weights.clear(i + kAhead);
-        if (shares) turns.share();
-        later = true;
+    for (int filter = first; filter < first + 16 * How::kLines; filter += 16) {
+      if (weights.whole) {
+        each<U>([&](auto u) INLINED { zero<u>(); });
+      } else {
+        each<U>([&](auto u) INLINED { load_tile<u>(given.begin, 0); });
       }
+      for (int r = 0; r < n_runs; ++r) {
+        const uint8_t* at = input + runs[r].offset;
+        for (int chunk = 0; chunk < weights.chunks; ++chunk, ++i, at += 64) {
+          const uint8_t* const bits = weights.bits_of(i + kAhead);
+          uint8_t* const ahead = weights.tile(i + kAhead);
+          load_tile<kWeights>(weights.tile(i), 64);
+          each<U>([&](auto u) INLINED {
+            load_tile<kPixels>(at + units[u], step);
+            multiply<u, kPixels, kWeights>();
+            if (kExpand) Weights::expand_rows(bits, ahead, 16 * u / U, 16 * (u + 1) / U);
+            if (!kExpand && later) before.some();
+          });
+          if (kExpand) weights.clear(i + kAhead);
+          if (shares) turns.share();
+          later = true;
+        }
+      }
+      int32_t* const to = turns.to(filter);
+      each<U>([&](auto u) INLINED { store_tile<u>(to + u * 16 * row, 4 * row); });
     }
     before.rest();
-    int32_t* const to = turns.to<kWay>(filter);
-    each<U>([&](auto u) INLINED { store_tile<u>(to + u * 16 * row, 4 * row); });
-    turns.made<kWay>(filter);
+    turns.made(first);
   }
 }
 
-template <bool kExpand, Way kWay, bool kInner, int U = kUnits>
-void so_many(int count, const Panel& p, int unit, const Weights& weights, Turns& turns) {
-  if (U == count) return tiles<U, kExpand, kWay, kInner>(p, p.units + unit, weights, turns);
-  if constexpr (U > 1) so_many<kExpand, kWay, kInner, U - 1>(count, p, unit, weights, turns);
+template <bool kExpand, class How, int U = kUnits>
+void so_many(int count, const Panel& p, int unit, const Weights& weights, Turns<How>& turns) {
+  if (U == count) return tiles<U, kExpand>(p, p.units + unit, weights, turns);
+  if constexpr (U > 1) so_many<kExpand, How, U - 1>(count, p, unit, weights, turns);
 }
 
 // A few tiles in a turn, as many as in the others, or one less.
-template <Way kWay, bool kInner = false>
-void all_tiles(const Panel& p, Turns& turns) {
+template <class How>
+void all_tiles(const Panel& p, const Finish& f) {
+  Turns<How> turns(p, f);
   const Weights weights(p);
   for (int i = 0; i < kAhead; ++i) {
     Weights::expand_rows(weights.bits_of(i), weights.tile(i), 0, 16);
@@ -282,28 +212,29 @@ void all_tiles(const Panel& p, Turns& turns) {
     const int first = p.count * turn / n, end = p.count * (turn + 1) / n;
     turns.begin(first, end, weights.all);
     if (turn == 0) {
-      so_many<true, kWay, kInner>(end - first, p, first, weights, turns);
+      so_many<true>(end - first, p, first, weights, turns);
     } else {
-      so_many<false, kWay, kInner>(end - first, p, first, weights, turns);
+      so_many<false>(end - first, p, first, weights, turns);
     }
   }
-  EndingOf<kWay, kInner>(p, turns.finish(), turns.waiting()).rest();
-  if (kWay == Way::called) turns.call(turns.waiting().count);
+  EndingOf<How>(p, turns.finish(), turns.waiting()).rest();
+  turns.call(turns.waiting().count);
 }
 
-void panel(const Panel& p) {
-  Turns turns(p);
-  all_tiles<Way::plain>(p, turns);
+void panel(const Panel& p) { all_tiles<How<Way::plain>>(p, {}); }
+
+template <int kLines>
+void usual(const Panel& p, const Finish& f) {
+  if (f.limits) return all_tiles<How<Way::signs, kLines>>(p, f);
+  if (adds_two(f))
+    return f.slope ? all_tiles<How<Way::two, kLines, true>>(p, f) : all_tiles<How<Way::two, kLines>>(p, f);
+  return f.slope ? all_tiles<How<Way::one, kLines, true>>(p, f) : all_tiles<How<Way::one, kLines>>(p, f);
 }
 
 void whole(const Panel& p, const Finish& f) {
-  Turns turns(p, f);
-  switch (way_of(p, f)) {
-    case Way::signs: return all_tiles<Way::signs>(p, turns);
-    case Way::one: return f.slope ? all_tiles<Way::one, true>(p, turns) : all_tiles<Way::one>(p, turns);
-    case Way::two: return f.slope ? all_tiles<Way::two, true>(p, turns) : all_tiles<Way::two>(p, turns);
-    default: return all_tiles<Way::called>(p, turns);
-  }
+  const int lines = lines_together(p, f);
+  if (lines == 0) return all_tiles<How<Way::called>>(p, f);
+  return lines == 1 ? usual<1>(p, f) : usual<2>(p, f);
 }
 
 int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width + 1024 * (kAhead + kRing); }

@@ -14,8 +14,10 @@ enum class Way {
   two,     // two things, the first of them scaled
 };
 
-alignas(64) constexpr float kNothing[16] = {-0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f,
-                                            -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f};
+#define BNN_EIGHT -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f
+alignas(64) constexpr float kNothing[32] = {BNN_EIGHT, BNN_EIGHT, BNN_EIGHT, BNN_EIGHT};
+#undef BNN_EIGHT
+constexpr int kRoom = kUnits * 16 * 16;  // dot products of 16 filters in a turn, at most
 
 constexpr int kSoon = 4;  // pixels; lines that are not read first are asked for so early
 
@@ -39,28 +41,38 @@ struct Stream {
   static inline Stream nothing() { return {reinterpret_cast<char*>(const_cast<float*>(kNothing)), 0}; }
 };
 
-// Sums over pairs are kept 16 filters after the other.
-inline Stream sums_of(const Finish& f, const Waiting& w) {
-  return {reinterpret_cast<char*>(f.sum + int64_t{w.filter} * f.pixels + int64_t{16} * w.first), 64};
+// Sums over pairs are kept so that what is finished together lies together.
+inline Stream sums_of(const Finish& f, const Waiting& w, int lines) {
+  float* const sums = f.sum + int64_t{w.filter} * f.pixels + int64_t{16} * lines * w.first;
+  return {reinterpret_cast<char*>(sums), 64 * lines};
 }
 
 bool adds_two(const Finish& f) { return f.each || (f.sum && !f.first && f.last && f.one); }
 
-// With 1 kB or more from a pixel to the next, a load waits for a store to the same place of another
-// page, a few pixels before; and a single turn has nothing to finish meanwhile.
-Way way_of(const Panel& p, const Finish& f) {
-  const bool close = f.floats_stride < 256 && p.count > kUnits;
-  if (!close || f.channels % 16 || f.signs > 1 || f.before) return Way::called;
-  if (f.limits) return Way::signs;
-  return adds_two(f) ? Way::two : Way::one;
+// How many lines of 16 filters are finished together, or 0: by a function. A load waits for a store
+// to the same place of another page, 4 kB before: that is 16 lines away, or more. And where there is
+// but one turn, there is nothing to do meanwhile.
+int lines_together(const Panel& p, const Finish& f) {
+  if (f.channels % 16 || f.signs > 1 || f.before || p.count <= kUnits) return 0;
+  const int lines = f.floats_stride <= 64 ? 1 : f.floats_stride <= 128 ? 2 : 4;
+  return lines * 16 > p.width || lines == 4 ? 0 : lines;
 }
 
-template <Way kWay, bool kInner>
-struct Ending {
-  static constexpr bool kTwo = kWay == Way::two;
+template <Way way, int lines = 1, bool inner = false>
+struct How {
+  static constexpr Way kWay = way;
+  static constexpr int kLines = lines;
+  static constexpr bool kInner = inner;
+};
 
-  I limit;
-  F scale, shift, slope, threshold, a_scale;
+template <class How>
+struct Ending {
+  static constexpr int kLines = How::kLines;
+  static constexpr bool kTwo = How::kWay == Way::two, kSigns = How::kWay == Way::signs;
+  static constexpr bool kInner = How::kInner;
+
+  I limit[kLines];
+  F scale[kLines], shift[kLines], slope[kLines], threshold[kLines], a_scale;
   const char* dots;
   Stream a, b, to, bits;
   int left, more, wide;
@@ -69,19 +81,23 @@ struct Ending {
   INLINED inline Ending(const Panel& p, const Finish& f, const Waiting& w)
       : dots(reinterpret_cast<const char*>(w.dots)), left(w.left < w.count ? w.left : w.count),
         more(w.count - left), wide(p.wide), skip(64 * p.skip) {
-    alignas(64) static thread_local char nowhere[64];
+    alignas(64) static thread_local char nowhere[64 * kLines];
     bits = {nowhere, 0};
     if (f.signs && !(f.sum && !f.last))
       bits = {reinterpret_cast<char*>(f.bits + w.first * f.bits_stride + w.filter / 8), f.bits_stride};
-    if (kWay == Way::signs) {
-      limit = I{} + f.products - load<I>(f.limits + w.filter) * 2;
-      return;
+    UNROLLED
+    for (int i = 0, v = w.filter; i < kLines; ++i, v += 16) {
+      if (kSigns) {
+        limit[i] = I{} + f.products - load<I>(f.limits + v) * 2;
+        continue;
+      }
+      scale[i] = load<F>(f.scale + v), shift[i] = load<F>(f.shift + v);
+      threshold[i] = f.signs ? load<F>(f.thresholds + v) : F{};
+      if (kInner) slope[i] = load<F>(f.slope + v);
     }
-    scale = load<F>(f.scale + w.filter), shift = load<F>(f.shift + w.filter);
-    threshold = f.signs ? load<F>(f.thresholds + w.filter) : F{};
-    if (kInner) slope = load<F>(f.slope + w.filter);
+    if (kSigns) return;
     const bool carried = f.sum && !f.first, kept = f.sum && !f.last;
-    const Stream sums = carried ? sums_of(f, w) : Stream::nothing();
+    const Stream sums = carried ? sums_of(f, w, kLines) : Stream::nothing();
     const Stream one = f.one && !kept ? Stream::of(f.one, f.one_stride, w) : Stream::nothing();
     if (kTwo) {
       a = f.each ? Stream::of(f.each, f.each_stride, w) : sums;
@@ -90,45 +106,56 @@ struct Ending {
     } else {
       a = carried ? sums : one;
     }
-    to = kept       ? sums_of(f, w)
+    to = kept       ? sums_of(f, w, kLines)
          : f.floats ? Stream::of(f.floats, f.floats_stride, w)
                     : Stream{nowhere, 0};
   }
 
   INLINED inline void pixel() {
-    const I counts = load<I>(reinterpret_cast<const Count*>(dots));
+    if (!kSigns && to.at != a.at) {
+      UNROLLED
+      for (int i = 0; i < kLines; ++i) __builtin_prefetch(to.at + kSoon * to.stride + 64 * i, 1);
+    }
+    UNROLLED
+    for (int i = 0; i < kLines; ++i) line(i);
     dots += 64;
-    uint32_t line;
-    if (kWay == Way::signs) {
-      line = greater(limit, counts);
+    bits.at += bits.stride;
+    if (kSigns) return;
+    a.at += a.stride;
+    to.at += to.stride;
+    if (kTwo) b.at += b.stride;
+  }
+
+  INLINED inline void line(int i) {
+    const I counts = load<I>(reinterpret_cast<const Count*>(dots) + kRoom * i);
+    uint32_t signs;
+    if (kSigns) {
+      signs = greater(limit[i], counts);
     } else {
       F x = dots_of(counts, F{});
-      if (kInner) x = bend(x, slope);
-      x = x * scale;
-      x = x + shift;
-      const F first = load<F>(reinterpret_cast<const float*>(a.at));
-      a.at += a.stride;
+      if (kInner) x = bend(x, slope[i]);
+      x = x * scale[i];
+      x = x + shift[i];
+      const F first = load<F>(reinterpret_cast<const float*>(a.at) + 16 * i);
       if (kTwo) {
         x = x + first * a_scale;
-        x = x + load<F>(reinterpret_cast<const float*>(b.at));
-        b.at += b.stride;
+        x = x + load<F>(reinterpret_cast<const float*>(b.at) + 16 * i);
       } else {
         x = x + first;
       }
-      if (to.at != a.at) __builtin_prefetch(to.at + kSoon * to.stride, 1);
-      save(reinterpret_cast<float*>(to.at), x);
-      to.at += to.stride;
-      line = less(x, threshold);
+      save(reinterpret_cast<float*>(to.at) + 16 * i, x);
+      signs = less(x, threshold[i]);
     }
-    put_line<kLine>(line, kLine, reinterpret_cast<uint8_t*>(bits.at));
-    bits.at += bits.stride;
+    put_line<kLine>(signs, kLine, reinterpret_cast<uint8_t*>(bits.at) + 2 * i);
   }
 
+  // Two lines.
   INLINED inline void some() {
-    if (left >= 2) {
+    constexpr int kSome = 2 / kLines;
+    if (left >= kSome) {
       pixel();
-      pixel();
-      left -= 2;
+      if (kSome == 2) pixel();
+      left -= kSome;
     } else if (left) {
       pixel();
       left = 0;
@@ -150,6 +177,80 @@ struct NotHere {
   INLINED inline void some() {}
   INLINED inline void rest() {}
 };
-template <Way kWay, bool kInner>
-using EndingOf = std::conditional_t<kWay == Way::plain || kWay == Way::called, NotHere,
-                                    Ending<kWay, kInner>>;
+template <class How>
+using EndingOf = std::conditional_t<How::kWay == Way::plain || How::kWay == Way::called, NotHere,
+                                    Ending<How>>;
+
+// The dot products of some tiles of pixels: where they go, and which wait to be finished. There are
+// two rooms for them: what was stored just before cannot be read yet.
+template <class How>
+class Turns {
+  static constexpr Way kWay = How::kWay;
+
+ public:
+  Turns(const Panel& p, const Finish& f) : p_(p), f_(f) {
+    if (kWay == Way::called) end_ = tile_end(f);
+  }
+
+  const Finish& finish() const { return f_; }
+  const Waiting& waiting() const { return waiting_; }
+
+  // Tiles first .. end are next.
+  void begin(int first, int end, int steps) {
+    unit_ = first;
+    pixel_ = until_;
+    while (until_ < f_.pixels && f_.rows[until_] < 16 * end) ++until_;
+    share_ = (waiting_.count + steps - 1) / steps;
+  }
+
+  // How many lie in a row, and where those of 16 filters begin.
+  inline int64_t row() const {
+    return kWay == Way::plain || kWay == Way::called ? p_.width : 16;
+  }
+  inline int32_t* to(int filter) {
+    if (kWay == Way::plain)
+      return static_cast<int32_t*>(p_.counts) + int64_t{16} * unit_ * p_.width + filter;
+    return room_[odd_] + (kWay == Way::called ? filter : filter / 16 % How::kLines * kRoom);
+  }
+
+  // Those of as many filters as are finished together are there, from this one on.
+  void made(int filter) {
+    if (kWay == Way::plain || (kWay == Way::called && filter + 16 < p_.width)) return;
+    if (kWay == Way::called) call(waiting_.count);
+    const int x = pixel_ - p_.left;
+    waiting_.left = x < 0 ? -x : p_.wide - x % p_.wide;
+    waiting_.filter = filter;
+    waiting_.first = pixel_;
+    waiting_.count = until_ - pixel_;
+    if (waiting_.count)
+      waiting_.dots = room_[odd_] + (f_.rows[pixel_] - 16 * unit_) * row();
+    odd_ = !odd_;
+  }
+
+  // A share of the pixels is due; a few are finished together.
+  inline void share() {
+    due_ += share_;
+    if (due_ < kTogether) return;
+    call(due_);
+  }
+
+  void call(int some) {
+    due_ = 0;
+    if (some > waiting_.count) some = waiting_.count;
+    if (kWay != Way::called || some == 0) return;
+    const int32_t* const rows = f_.rows + waiting_.first;
+    const Count* const first = waiting_.dots - int64_t{p_.width} * *rows;
+    end_(f_, {first, p_.width, rows}, waiting_.first, waiting_.first + some);
+    waiting_.first += some, waiting_.count -= some;
+    if (waiting_.count) waiting_.dots += int64_t{p_.width} * (rows[some] - *rows);
+  }
+
+ private:
+  const Panel& p_;
+  const Finish& f_;
+  End end_ = nullptr;
+  Waiting waiting_;
+  int unit_ = 0, pixel_ = 0, until_ = 0, share_ = 0, due_ = 0;
+  bool odd_ = false;
+  alignas(64) int32_t room_[2][kRoom * kWidest / 16];
+};
