@@ -224,17 +224,19 @@ void all_tiles(const Panel& p, const Finish& f) {
 void panel(const Panel& p) { all_tiles<How<Way::plain>>(p, {}); }
 
 template <int kLines>
-void usual(const Panel& p, const Finish& f) {
-  if (f.limits) return all_tiles<How<Way::signs, kLines>>(p, f);
+void floats(const Panel& p, const Finish& f) {
   if (adds_two(f))
     return f.slope ? all_tiles<How<Way::two, kLines, true>>(p, f) : all_tiles<How<Way::two, kLines>>(p, f);
   return f.slope ? all_tiles<How<Way::one, kLines, true>>(p, f) : all_tiles<How<Way::one, kLines>>(p, f);
 }
 
 void whole(const Panel& p, const Finish& f) {
-  const int lines = lines_together(p, f);
-  if (lines == 0) return all_tiles<How<Way::called>>(p, f);
-  return lines == 1 ? usual<1>(p, f) : usual<2>(p, f);
+  switch (lines_together(p, f)) {
+    case 0: return all_tiles<How<Way::called>>(p, f);
+    case 1: return all_tiles<How<Way::signs>>(p, f);
+    case 2: return floats<2>(p, f);
+    default: return floats<4>(p, f);
+  }
 }
 
 int64_t scratch(int64_t bytes, int width) { return 8 * bytes * width + 1024 * (kAhead + kRing); }

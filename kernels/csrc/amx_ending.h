@@ -15,7 +15,8 @@ enum class Way {
 };
 
 #define BNN_EIGHT -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f, -0.0f
-alignas(64) constexpr float kNothing[32] = {BNN_EIGHT, BNN_EIGHT, BNN_EIGHT, BNN_EIGHT};
+alignas(64) constexpr float kNothing[64] = {BNN_EIGHT, BNN_EIGHT, BNN_EIGHT, BNN_EIGHT,
+                                            BNN_EIGHT, BNN_EIGHT, BNN_EIGHT, BNN_EIGHT};
 #undef BNN_EIGHT
 constexpr int kRoom = kUnits * 16 * 16;  // dot products of 16 filters in a turn, at most
 
@@ -49,13 +50,14 @@ inline Stream sums_of(const Finish& f, const Waiting& w, int lines) {
 
 bool adds_two(const Finish& f) { return f.each || (f.sum && !f.first && f.last && f.one); }
 
-// How many lines of 16 filters are finished together, or 0: by a function. A load waits for a store
-// to the same place of another page, 4 kB before: that is 16 lines away, or more. And where there is
-// but one turn, there is nothing to do meanwhile.
+// How many lines of 16 filters are finished together, or 0: by a function. With floats a load waits
+// for a store to the same place of another page: lines are so many that 16 others lie between. And
+// where there is but one turn, there is nothing to do meanwhile.
 int lines_together(const Panel& p, const Finish& f) {
   if (f.channels % 16 || f.signs > 1 || f.before || p.count <= kUnits) return 0;
-  const int lines = f.floats_stride <= 64 ? 1 : f.floats_stride <= 128 ? 2 : 4;
-  return lines * 16 > p.width || lines == 4 ? 0 : lines;
+  if (f.limits) return 1;
+  const int lines = f.floats_stride <= 128 ? 2 : 4;
+  return lines * 16 > p.width || f.floats_stride > 256 ? 0 : lines;
 }
 
 template <Way way, int lines = 1, bool inner = false>
@@ -149,9 +151,9 @@ struct Ending {
     put_line<kLine>(signs, kLine, reinterpret_cast<uint8_t*>(bits.at) + 2 * i);
   }
 
-  // Two lines.
+  // A few lines.
   INLINED inline void some() {
-    constexpr int kSome = 2 / kLines;
+    constexpr int kSome = kLines == 1 ? 2 : 1;
     if (left >= kSome) {
       pixel();
       if (kSome == 2) pixel();
