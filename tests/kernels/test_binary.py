@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from kernels import bits, isas, reference
+from kernels.benches.check import check
 from kernels.binary import Constants, Kernel, empty
 from kernels.isas import Choice
 from kernels.ops import BinaryConv, BinaryLinear, Curve, Epilogue, Residual
@@ -92,6 +93,8 @@ AFTER = {
     ),
     "sum, one residual": Epilogue(floats=True, signs=1, sum=True, residual=Residual.ONE),
 }
+
+EACH = Epilogue(floats=True, signs=1, sum=True, inner=Curve.RELU, residual=Residual.EACH)
 
 BASES = {
     "one": {},
@@ -193,6 +196,31 @@ def test_panels_of_a_narrow_map_meet_without_a_seam(
     """16 filters, and so many pixels that their panels, the largest, are several."""
     after = Epilogue(floats=True, signs=2, sum=True, residual=Residual.ONE)
     run(case(conv(21, 16, 16, padding=1, inputs=2, after=after)), choice)
+
+
+# More pixels than are multiplied at once, so that some are finished while others are multiplied:
+# in rows that end within a tile, at its end, and in two panels of sums; with floats that lie a
+# quarter, half and a whole kilobyte apart; channels that fill no tile.
+LARGE = {
+    "rows go on": conv(13, 64, 64, padding=1),
+    "rows end": conv(16, 40, 128, padding=1, bases=2),
+    "own": conv(13, 24, 64, padding=1, inputs=2, bases=2, own=True),
+    "wide": conv(11, 64, 192, padding=1, inputs=2),
+    "wider": conv(12, 64, 256, padding=1, stride=1, kernel=1),
+    "narrow": conv(19, 64, 16, padding=1, stride=2, bases=2),
+    "two panels": conv(47, 64, 32, padding=1, bases=2),
+    "some in a line": conv(13, 64, 56, padding=1),
+}
+
+
+@EVERY
+@pytest.mark.parametrize("shape", LARGE, ids=str)
+def test_tiles_are_finished_while_others_are_multiplied(choice: Choice, shape: str) -> None:
+    op = LARGE[shape]
+    if isas.misfit(op, choice):
+        op = dataclasses.replace(op, channels=16, stride=1)
+    endings = [*AFTER.values(), EACH] if choice.isa == "amx" else [AFTER["sum, one residual"]]
+    check(op, 1, [choice], endings)
 
 
 @EVERY
