@@ -69,11 +69,15 @@ def _judge(bar: Bar, rows: Sequence[Row], every_kernel: bool, popcount: bool) ->
         return Verdict(bar.about, None, "not judged: it is stated for one thread and one image")
     if not judged:
         return Verdict(bar.about, None, "not measured in this run")
-    missed = [row for row, ok in judged if not ok]
+    missed, held = (_numbers(bar, [r for r, ok in judged if ok is met]) for met in (False, True))
+    return verdict(bar.about, missed=missed, held=held)
+
+
+def verdict(about: str, *, missed: str, held: str) -> Verdict:
+    """Met where nothing missed it."""
     if not missed:
-        return Verdict(bar.about, True, numbers)
-    others = _numbers(bar, [row for row, ok in judged if ok])
-    return Verdict(bar.about, False, _numbers(bar, missed) + (f"; met: {others}" if others else ""))
+        return Verdict(about, True, held)
+    return Verdict(about, False, missed + (f"; met: {held}" if held else ""))
 
 
 def _numbers(bar: Bar, rows: Sequence[Row]) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kernels.benches.bars import Verdict
+from kernels.benches.bars import Verdict, verdict
 from kernels.cuda.bench import Row
 
 LIMIT, CHANNELS, AT_BATCH = 0.60, 128, 256
@@ -44,8 +44,12 @@ def _judged(
 ) -> Verdict:
     if not numbers:
         return Verdict(about, None, "not measured in this run")
-    text = ", ".join(
-        f"{row.layer} {show(number)}" + ("" if number >= wanted else " (not met)")
-        for row, number, wanted in sorted(numbers, key=lambda one: one[0].layer)
-    )
-    return Verdict(about, all(number >= wanted for _, number, wanted in numbers), text)
+    told = {
+        met: ", ".join(
+            f"{row.layer} {show(number)}"
+            for row, number, wanted in sorted(numbers, key=lambda one: one[0].layer)
+            if (number >= wanted) is met
+        )
+        for met in (False, True)
+    }
+    return verdict(about, missed=told[False], held=told[True])
