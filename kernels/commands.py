@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernels.progress import Progress
+from kernels.timing import doubts
 
 if TYPE_CHECKING:
     from kernels.ops import Op
@@ -55,12 +56,12 @@ def profile(asked: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         whole = False
     bar.end()
-    busy = sum(not entry.timing.trusted for entry in found.entries.values())
+    doubt = doubts([entry.timing for entry in found.entries.values()])
     unsteady = sum(not entry.timing.steady for entry in found.entries.values())
     print(
         f"{asked.output}: {len(found.entries)} ops on {found.machine['cpu']}, {found.threads} "
-        f"thread{'s' if found.threads > 1 else ''}, {found.clock_ghz} GHz; {unsteady} unsteady, "
-        f"{busy} while the machine was too busy to trust"
+        f"thread{'s' if found.threads > 1 else ''}, {found.clock_ghz} GHz; {unsteady} unsteady"
+        + (f", {doubt}" if doubt else "")
     )
     if not whole:
         print(

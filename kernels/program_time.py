@@ -39,7 +39,7 @@ class Times:
         whole, program = self.whole, engine.program
         yield (
             f"whole   {whole.median_ns / 1e3:9.1f} us, +- {whole.spread_ns / 1e3:.1f}"
-            + ("" if whole.trusted else "; the machine was too busy to trust this")
+            + (f"; {whole.doubt}" if whole.doubt else "")
         )
         yield f"memory  {engine.layout.bytes:9,} bytes of values, {program.bytes:,} of parameters"
         yield f"{'':4} {'us':>8} {'share':>6} {'x f32':>6}  op"

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -28,6 +28,7 @@ K = TypeVar("K", bound=Hashable)
 
 TRUSTED = 0.25  # of the turns may be disturbed
 STEADY = 0.05  # of the median may be the spread
+SHARED = 0.7  # of the turns with others on the core: hardly any are left that were alone
 LEAST_CPU = 0.95  # of the wall time must be processor time, or the turn was disturbed
 FEWEST = 3  # turns that must be left when the disturbed ones are dropped
 LOW = 0.1  # the low quantile
@@ -61,6 +62,17 @@ class Timing:
     def trusted(self) -> bool:
         """Whether the machine was quiet enough for this number to mean something."""
         return self.disturbed <= TRUSTED
+
+    @property
+    def doubt(self) -> str:
+        """What to say of this number, if anything."""
+        if not self.trusted:
+            return "the machine was too busy to trust this"
+        return "others shared the core: it may take half of this" if self.shared else ""
+
+    @property
+    def shared(self) -> bool:
+        return self.crowded > SHARED
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +127,17 @@ def repeated(call: Callable[[], object], clock: Clock = CLOCK) -> Runs:
         return took
 
     return runs
+
+
+def doubts(times: Collection[Timing]) -> str:
+    """How many of them are doubtful, and why; empty where none is."""
+    busy = sum(not time.trusted for time in times)
+    shared = sum(time.trusted and time.shared for time in times)
+    words = {
+        "while the machine was too busy to trust": busy,
+        "while others shared the core": shared,
+    }
+    return ", ".join(f"{count} {why}" for why, count in words.items() if count)
 
 
 def summarize(turns: Sequence[Turn]) -> Timing:

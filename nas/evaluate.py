@@ -155,7 +155,7 @@ def _does(asked: Evaluate) -> None:
         asked.model, asked.data, asked.data_dir, threads=asked.threads, device=asked.device
     )
     us, spread = found.took.median_ns / 1e3, found.took.spread_ns / 1e3
-    doubt = "" if found.took.trusted else "; the machine was too busy to trust this"
+    doubt = f"; {found.took.doubt}" if found.took.doubt else ""
     if found.about.arch:
         print(f"{'network':9} {found.about.arch}")
     print(

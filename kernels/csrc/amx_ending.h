@@ -67,6 +67,8 @@ struct How {
   static constexpr bool kInner = inner;
 };
 
+// How the pixels that wait are finished, some lines of filters at a time. It is a variable of the loop
+// that multiplies, so that its fields are registers.
 template <class How>
 struct Ending {
   static constexpr int kLines = How::kLines;
@@ -174,6 +176,7 @@ struct Ending {
   }
 };
 
+// Where nothing is finished in the loop.
 struct NotHere {
   INLINED inline NotHere(const Panel&, const Finish&, const Waiting&) {}
   INLINED inline void some() {}

@@ -12,7 +12,7 @@ import numpy as np
 from kernels import machine, profile
 from kernels.profile import Asked
 from kernels.progress import Progress
-from kernels.timing import Timing
+from kernels.timing import Timing, doubts
 from nas.times.latency import Latency, Sample, errors, fit
 from nas.times.whole import engine_of, timed, turns
 from search_spaces.plan import Plan
@@ -53,8 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         bar.at(done)
     bar.end()
     samples = [Sample(planned, times[n].median_ns) for n, planned in enumerate(plans)]
-    busy = sum(not entry.timing.trusted for entry in found.entries.values())
-    print(f"{len(ops)} ops, {busy} of them while the machine was too busy to trust")
+    doubt = doubts([entry.timing for entry in found.entries.values()])
+    print(f"{len(ops)} ops" + (f", {doubt}" if doubt else ""))
     latency = fit(found, samples[:FITTED])
     for name, predicting in (("sum of ops", Latency(found)), ("fitted", latency)):
         off = errors(predicting, samples[FITTED:])

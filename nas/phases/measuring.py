@@ -17,7 +17,7 @@ from kernels.engine import Engine
 from kernels.ops import Affine, BinaryConv, BinaryLinear, Epilogue, Linear, Op, Pack, RealConv
 from kernels.profile import Asked
 from kernels.program_time import short
-from kernels.timing import Runs, Timing
+from kernels.timing import Runs, Timing, doubts
 from nas.phases.learning import home_of
 from nas.phases.profiling import latency_of, measured_here
 from nas.phases.work import Work
@@ -246,12 +246,11 @@ def _said(
             f"{len(mine) - same} of {len(mine)} extracted networks do not compute what the "
             "supernet computes: their scores mean nothing. This is a defect of ours"
         )
-    busy = sum(not took.trusted for took in times.values())
+    doubt = doubts(times.values())
     timed = (
         f"{len(times)} whole programs" if here else "not timed: the profile is of another machine"
     )
-    doubt = f", {busy} while the machine was too busy to trust" if busy else ""
     return (
-        f"{timed}{doubt}; extracted = supernet path for {same} of {len(mine)}; "
+        f"{timed}{f', {doubt}' if doubt else ''}; extracted = supernet path for {same} of {len(mine)}; "
         f"packed decides otherwise than torch on {decisions} of {images:,} images"
     )

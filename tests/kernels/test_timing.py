@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from kernels import _core, timing
-from kernels.timing import Clock, Core, Runs, Timing, Turn, measure, repeated, summarize
+from kernels.timing import (
+    Clock,
+    Core,
+    Runs,
+    Timing,
+    Turn,
+    doubts,
+    measure,
+    repeated,
+    summarize,
+)
 
 
 class Hand:
@@ -145,6 +156,17 @@ def test_a_turn_lasts_about_as_long_as_asked_and_slow_things_run_twice() -> None
         {n: thing(n, ns) for n, ns in (("fast", 10.0), ("slow", 1e9))}, 2, turn_ns=1000, tries=1
     )
     assert asked == {"fast": [2, 120, 120], "slow": [2, 2, 2]}
+
+
+def test_what_to_say_of_doubtful_times() -> None:
+    calm = Timing(1.0, 0.0, 1.0, 5, disturbed=0.0, crowded=0.7)
+    busy, shared = replace(calm, disturbed=0.3, crowded=1.0), replace(calm, crowded=0.75)
+    assert calm.doubt == doubts([calm]) == doubts([]) == ""
+    assert busy.doubt == "the machine was too busy to trust this"
+    assert shared.doubt == "others shared the core: it may take half of this"
+    assert doubts([shared, calm, busy, shared]) == (
+        "1 while the machine was too busy to trust, 2 while others shared the core"
+    )
 
 
 def test_a_busy_machine_is_tried_again_and_the_quiet_attempt_comes_back() -> None:
