@@ -246,11 +246,10 @@ def _said(
             f"{len(mine) - same} of {len(mine)} extracted networks do not compute what the "
             "supernet computes: their scores mean nothing. This is a defect of ours"
         )
-    doubt = doubts(times.values())
-    timed = (
-        f"{len(times)} whole programs" if here else "not timed: the profile is of another machine"
-    )
+    timed = "not timed: the profile is of another machine"
+    if here:
+        timed = ", ".join(filter(None, (f"{len(times)} whole programs", doubts(times.values()))))
     return (
-        f"{timed}{f', {doubt}' if doubt else ''}; extracted = supernet path for {same} of {len(mine)}; "
+        f"{timed}; extracted = supernet path for {same} of {len(mine)}; "
         f"packed decides otherwise than torch on {decisions} of {images:,} images"
     )
