@@ -8,6 +8,7 @@
 namespace stem {
 
 constexpr int kPixels = 32;  // two tiles
+constexpr int kRooms = 2;   // for sums: what was stored just before could not be read yet
 constexpr int kCopied = 32;  // bytes at a time, so that a run (28 at most) is one copy
 
 int64_t chunks(const StemWindow& window) { return (window.rows * window.run + 63) / 64; }
@@ -51,10 +52,10 @@ void gather(const StemRow& row, int first, int64_t size, uint8_t* to) {
   gather<0>(row, first, end, size, to);
 }
 
-// The sums of U tiles of 16 pixels: [tile][upper, lower][16 pixels][16 filters].
+// The sums of U tiles of 16 pixels, into registers.
 template <int U>
-inline void tiles(const uint8_t* windows, int64_t size, int64_t chunks, const uint8_t* weights,
-                  int32_t* sums) {
+inline void multiply_tiles(const uint8_t* windows, int64_t size, int64_t chunks,
+                           const uint8_t* weights) {
   zero<0>(), zero<1>();
   if constexpr (U > 1) zero<2>(), zero<3>();
   for (int64_t c = 0; c < chunks; ++c, windows += 64, weights += 2048) {
@@ -69,6 +70,11 @@ inline void tiles(const uint8_t* windows, int64_t size, int64_t chunks, const ui
       multiply_pixels<3, 5, 7, false>();
     }
   }
+}
+
+// [tile][upper, lower][16 pixels][16 filters]
+template <int U>
+inline void store_tiles(int32_t* sums) {
   store_tile<0>(sums, 64);
   store_tile<1>(sums + 256, 64);
   if constexpr (U > 1) {
@@ -93,29 +99,36 @@ void correct(const StemRow& row, int block, int first, int end, const int32_t* s
   }
 }
 
-// Two tiles at a time. Those before are corrected, and the next windows gathered, while they are
-// multiplied.
+// Two tiles at a time. Some before are corrected, and the next windows gathered, while they are
+// multiplied, and before they are stored: a load waits for a store to the same place of another page.
 void row(const StemRow& given) {
   const StemRow r = given;
   const int64_t n = chunks(r.window), size = 64 * n, block_bytes = laid_out(r.window);
-  alignas(64) int32_t room[2][1024];
+  alignas(64) int32_t room[kRooms][1024];
+  struct Due {
+    int block, first, end;
+  } due[kRooms] = {};
+  int turn = 0;
+  const auto correct_one = [&] {  // the one that was stored first
+    const Due& d = due[turn % kRooms];
+    correct(r, d.block, d.first, d.end, room[turn % kRooms]);
+  };
   gather(r, 0, size, r.scratch);
-  int block = 0, first = 0, end = 0, turn = 0;  // what is to be corrected
   for (int p = 0, side = 0; p < r.pixels; p += kPixels, side ^= 1) {
     const uint8_t* windows = r.scratch + side * kPixels * size;
-    for (int b = 0; b < r.blocks; ++b, turn ^= 1) {
+    const int end = p + kPixels < r.pixels ? p + kPixels : r.pixels;
+    const bool both = end - p > 16;
+    for (int b = 0; b < r.blocks; ++b, ++turn) {
       const uint8_t* weights = r.weights + b * block_bytes;
-      if (r.pixels - p > 16) {
-        tiles<2>(windows, size, n, weights, room[turn]);
-      } else {
-        tiles<1>(windows, size, n, weights, room[turn]);
-      }
+      both ? multiply_tiles<2>(windows, size, n, weights)
+           : multiply_tiles<1>(windows, size, n, weights);
       if (b == 0) gather(r, p + kPixels, size, r.scratch + (side ^ 1) * kPixels * size);
-      correct(r, block, first, end, room[turn ^ 1]);
-      block = b, first = p, end = p + kPixels < r.pixels ? p + kPixels : r.pixels;
+      correct_one();
+      both ? store_tiles<2>(room[turn % kRooms]) : store_tiles<1>(room[turn % kRooms]);
+      due[turn % kRooms] = {b, p, end};
     }
   }
-  correct(r, block, first, end, room[turn ^ 1]);
+  for (int i = 0; i < kRooms; ++i, ++turn) correct_one();
 }
 
 }  // namespace stem
