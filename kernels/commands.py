@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kernels.progress import Progress
-from kernels.timing import doubts
 
 if TYPE_CHECKING:
     from kernels.ops import Op
@@ -56,12 +55,11 @@ def profile(asked: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         whole = False
     bar.end()
-    doubt = doubts([entry.timing for entry in found.entries.values()])
     unsteady = sum(not entry.timing.steady for entry in found.entries.values())
     print(
         f"{asked.output}: {len(found.entries)} ops on {found.machine['cpu']}, {found.threads} "
         f"thread{'s' if found.threads > 1 else ''}, {found.clock_ghz} GHz; {unsteady} unsteady"
-        + (f", {doubt}" if doubt else "")
+        + (f", {found.doubt}" if found.doubt else "")
     )
     if not whole:
         print(

@@ -89,6 +89,11 @@ class Profile:
             every[entry.op] = min(known, entry, key=lambda e: e.timing.median_ns)
         return replace(self, entries=every)
 
+    @property
+    def doubt(self) -> str:
+        """How many times are doubtful, and why; empty where none is."""
+        return timing.doubts([entry.timing for entry in self.entries.values()])
+
     def same_place(self, other: Profile) -> bool:
         """Whether times of both may stand in one file."""
         names = (self.machine["name"], other.machine["name"])

@@ -57,6 +57,7 @@ struct Limits {
 #undef BNN_OWN_FIRST
 #include "finish_rows.h"
 #undef BNN_OWN_LIMITS
+
 void store(const uint8_t* first, const uint8_t*, int64_t bytes, uint8_t* out) {
   for (int64_t i = 0; i < bytes; i += 8, out += 64) {
     uint64_t bits;
@@ -110,8 +111,8 @@ struct Weights {
   uint8_t* tiles;
   int chunks, last;  // tiles of a run; and how many rows of the last are not beyond its end
   int all, mask;
-  bool whole;                     // there are no signs past the last channel; they agree, and
-  alignas(64) int32_t begin[16];  // do not count: sums begin so
+  alignas(64) int32_t begin[16];  // sums: signs past the last channel agree, and do not count
+  bool whole;                     // there are none
 
   explicit Weights(const Panel& p)
       : bits(p.weights), tiles(p.scratch), chunks(static_cast<int>((p.runs[0].bytes + 63) / 64)),

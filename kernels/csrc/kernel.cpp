@@ -169,10 +169,8 @@ void Kernel::plan_slices() {
   const int64_t wide = shape.out(shape.width), all = shape.pixels();
   const int64_t step = product_.form == Form::planes ? 1 : shape.stride * pixel_stored_;
   const int most = static_cast<int>(kPerPixel * panel_pixels_ / product_.unit);
-  std::vector<int64_t> begins;
   for (int64_t pixel = 0, p = 0; pixel < all; pixel = p) {
     const int64_t end = std::min(pixel + panel_pixels_, all);
-    begins.push_back(static_cast<int64_t>(units.size()));
     int n = 0;
     for (; p < end && n < most; ++n) {
       const int64_t y = p / wide, x = p % wide;
@@ -182,9 +180,15 @@ void Kernel::plan_slices() {
     }
     slices_.all.push_back({0, nullptr, nullptr, n, pixel, static_cast<int>(p - pixel)});
   }
-  for (size_t i = 0; i < begins.size(); ++i) {
-    slices_.all[i].units = units.data() + begins[i];
-    slices_.all[i].rows = slices_.rows.data() + slices_.all[i].first_pixel;
+  slices_.point();
+}
+
+void Kernel::Slices::point() {
+  const int64_t* next = units.data();
+  for (Slice& slice : all) {
+    slice.units = next;
+    slice.rows = rows.data() + slice.first_pixel;
+    next += slice.n_units;
   }
 }
 
@@ -213,12 +217,10 @@ Kernel::Slices Kernel::positions(int64_t most) const {
   const int64_t units = (row * (tall - 1) + wide + unit - 1) / unit;
   const int64_t slices = (units * unit + most - 1) / most;
   Slices to;
-  std::vector<int64_t> begins;
   for (int64_t i = 0; i < slices; ++i) {
     const int64_t first = units * i / slices, end = units * (i + 1) / slices;
     Slice slice{0, nullptr, nullptr, static_cast<int>(end - first),
                 static_cast<int64_t>(to.rows.size()), 0};
-    begins.push_back(first);
     for (int64_t at = first * unit; at < end * unit; ++at) {
       const int64_t y = at / row, x = at % row;
       if (at % unit == 0) to.units.push_back(y * row_bytes + x * step);
@@ -228,10 +230,7 @@ Kernel::Slices Kernel::positions(int64_t most) const {
     }
     to.all.push_back(slice);
   }
-  for (size_t i = 0; i < begins.size(); ++i) {
-    to.all[i].units = to.units.data() + begins[i];
-    to.all[i].rows = to.rows.data() + to.all[i].first_pixel;
-  }
+  to.point();
   return to;
 }
 

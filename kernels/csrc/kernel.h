@@ -82,6 +82,8 @@ class Kernel final : public Runner {
     std::vector<int64_t> units;
     std::vector<int32_t> rows;
     std::vector<Slice> all;  // in order; they point into the others
+
+    void point();  // they do, once all of it is there
   };
   struct Fields {  // where the stored form of the inputs is, and which output pixels it serves
     const uint8_t* stored;

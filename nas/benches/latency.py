@@ -12,7 +12,7 @@ import numpy as np
 from kernels import machine, profile
 from kernels.profile import Asked
 from kernels.progress import Progress
-from kernels.timing import Timing, doubts
+from kernels.timing import Timing
 from nas.times.latency import Latency, Sample, errors, fit
 from nas.times.whole import engine_of, timed, turns
 from search_spaces.plan import Plan
@@ -53,8 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         bar.at(done)
     bar.end()
     samples = [Sample(planned, times[n].median_ns) for n, planned in enumerate(plans)]
-    doubt = doubts([entry.timing for entry in found.entries.values()])
-    print(f"{len(ops)} ops" + (f", {doubt}" if doubt else ""))
+    print(f"{len(ops)} ops" + (f", {found.doubt}" if found.doubt else ""))
     latency = fit(found, samples[:FITTED])
     for name, predicting in (("sum of ops", Latency(found)), ("fitted", latency)):
         off = errors(predicting, samples[FITTED:])

@@ -7,7 +7,6 @@ from random import Random
 from kernels import profile
 from kernels.ops import Op
 from kernels.profile import Asked, Profile
-from kernels.timing import doubts
 from nas.phases.work import Work
 from nas.runs.run import Run
 from nas.times.latency import Latency, Sample, fit
@@ -46,10 +45,9 @@ def profiling(work: Work) -> str:
     _keep(work, latency, count)
     for name in (PART, PART_OF):
         (work.run.home / name).unlink(missing_ok=True)
-    doubt = doubts([entry.timing for entry in found.entries.values()])
     threads = "1 thread" if found.threads == 1 else f"{found.threads} threads"
     return f"{len(wanted)} ops and {count} whole programs, {threads} of {found.machine['cpu']}" + (
-        f"; {doubt}" if doubt else ""
+        f"; {found.doubt}" if found.doubt else ""
     )
 
 

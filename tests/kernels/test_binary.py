@@ -206,7 +206,7 @@ LARGE = {
     "rows end": conv(16, 40, 128, padding=1, bases=2),
     "own": conv(13, 24, 64, padding=1, inputs=2, bases=2, own=True),
     "wide": conv(11, 64, 192, padding=1, inputs=2),
-    "wider": conv(12, 64, 256, padding=1, stride=1, kernel=1),
+    "wider": conv(12, 64, 256, padding=1, kernel=1),
     "narrow": conv(19, 64, 16, padding=1, stride=2, bases=2),
     "two panels": conv(47, 64, 32, padding=1, bases=2),
     "some in a line": conv(13, 64, 56, padding=1),
