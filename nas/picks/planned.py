@@ -78,14 +78,17 @@ def _of_a_run(
 
 
 def foreign(run: Path | None, every: Sequence[Retraining]) -> list[str]:
-    """A line for each that is on another backbone than the run's; it is trained all the same."""
+    """A line for each that is on another backbone than the run's; it is trained all the same.
+
+    Known ones bring variants of it, and are there to be compared with.
+    """
     if run is None:
         return []
     backbone = str(Run(run).about["space"]["backbone"])
     return [
-        f"{one.arch}: another backbone than the run's ({backbone}): not comparable"
+        f"{one.arch}: not on the run's backbone ({backbone}): more than its structure differs"
         for one in every
-        if parse(one.arch).backbone != backbone
+        if not one.known and parse(one.arch).backbone != backbone
     ]
 
 

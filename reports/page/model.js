@@ -49,6 +49,12 @@ function ofPick({ known, predicted_ms, size_bytes, memory_bytes, search }) {
   return { known, latency_ms: predicted_ms, size_bytes, memory_bytes, error: search ? 1 - search.accuracy : null };
 }
 
+// Its backbone, where that is not the one that was asked for.
+function strange(one) {
+  const own = one.text.split(" | ")[0];
+  return own === RUNS[one.run].space.backbone ? null : own;
+}
+
 const mean = (values) => (values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null);
 // Of all seeds with which it was retrained: "retrained" or "packed".
 const accuracies = (one, what) => one.picks.map((pick) => pick[what] && pick[what].accuracy).filter(there);

@@ -19,8 +19,7 @@ function named(one) {
 
 // Without the backbone, where it is the one that was asked for.
 function inShort(one) {
-  const start = `${RUNS[one.run].space.backbone} | `;
-  return one.text.startsWith(start) ? one.text.slice(start.length) : one.text;
+  return strange(one) ? one.text : one.text.slice(one.text.indexOf("|") + 2);
 }
 
 function numberColumns(measured) {

@@ -129,14 +129,20 @@ def test_a_front_may_have_no_knee_or_not_be_there() -> None:
         chosen.find(replace(run_of(), front=[]), "best")
 
 
-def test_a_line_of_another_backbone_than_the_runs_is_said_not_to_be_comparable(
+def test_a_line_of_another_backbone_than_the_runs_is_said_to_be(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def job() -> None:
         raise ValueError("enough")
 
-    lines = ["digits | 3x1 mean", "digits+w0.25 | 3x1 mean"]
-    every = [SimpleNamespace(arch=line, training=SimpleNamespace(job=job)) for line in lines]
+    known = {
+        "digits | 3x1 mean": None,
+        "digits+w0.25 | 3x1 mean": None,
+        "digits+w0.25+real-down+no-relu | 3x1 mean": "bireal",
+    }
+    lines = [*known]
+    training = SimpleNamespace(job=job)
+    every = [SimpleNamespace(arch=line, training=training, known=known[line]) for line in lines]
     monkeypatch.setattr(planned, "planned", lambda asked: every)
     run = write(MadeUp(trials=4, backbone="digits+w0.25"), tmp_path / "run")
     said: list[str] = []
@@ -144,5 +150,6 @@ def test_a_line_of_another_backbone_than_the_runs_is_said_not_to_be_comparable(
     with pytest.raises(ValueError, match="enough"):
         retrain._retrain(Retrain(run=run, pick=lines), screen)
     assert said == [
-        "digits | 3x1 mean: another backbone than the run's (digits+w0.25): not comparable"
+        "digits | 3x1 mean: not on the run's backbone (digits+w0.25): "
+        "more than its structure differs"
     ]

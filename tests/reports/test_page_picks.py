@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
-from reports.made_up import MadeUp
+from nas.report import report
+from reports.made_up import MadeUp, write
 from reports.run import read
 
 SEEDS = MadeUp(trials=40, backbone="digits", picks=1, seeds=2, lines=1, fidelity=True)
@@ -88,3 +91,16 @@ def test_each_runs_times_are_those_of_its_profiles_machine(browse: Any, pages: A
     page = browse(pages(MadeUp(**small, timed_on="Pi 4"), MadeUp(**small, seed=7))).page
     assert "run0 on Pi 4, 2 threads; run1 on " in page.inner_text("#front")
     assert "of different machines: they do not compare" in page.inner_text("#states")
+
+
+def test_a_pick_on_another_backbone_says_so(browse: Any, tmp_path: Path) -> None:
+    run = write(MadeUp(trials=20, backbone="digits", lines=1), tmp_path / "run")
+    (result,) = run.glob("picks/*/result.json")
+    pick = json.loads(result.read_text())
+    wide = pick["arch"].replace("digits", "digits+w2")
+    result.write_text(json.dumps({**pick, "arch": wide, "key": "of-the-wide-one"}))
+    page = browse(report([run], tmp_path / "report.html")).page
+    page.click("#architecture .controls button")
+    assert "on digits+w2" in page.inner_text("#architecture .tags").lower()
+    page.click("#front .grid tbody tr")
+    assert "on digits" not in page.inner_text("#architecture .tags").lower()
