@@ -135,9 +135,14 @@ def _info(asked: argparse.Namespace) -> int:
             print(f"    {name:14} {about}")
     file = choice.path(asked.folder)
     found = choice.read(file)
-    print(f"\nchosen so far: {len(found)}, in {file}")
-    for one in found.values():
-        print(f"  {_chosen(one)}")
+    ours = sum(one.core == choice.core() for one in found.values())
+    others = f"{len(found) - ours} by other builds of the core"
+    print(f"\nchosen so far: {ours}, and {others}, in {file}")
+    if asked.chosen:
+        for one in found.values():
+            print(f"  {_chosen(one)}")
+    elif found:
+        print("  `--chosen` lists them")
     return 0
 
 
@@ -200,6 +205,8 @@ def _parser() -> argparse.ArgumentParser:
     b.set_defaults(command=_bench)
     about = "the machine, what it can run, and what was chosen"
     i = commands.add_parser("info", help=about, description=about)
+    about = "list the kernel that was chosen for each op, and its time"
+    i.add_argument("--chosen", action="store_true", help=about)
     i.set_defaults(command=_info)
     programs.add(commands)
     for command in (b, i):

@@ -8,6 +8,7 @@ import fcntl
 import importlib.util
 import io
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -341,7 +342,10 @@ def test_info_says_what_runs_here_and_what_was_chosen(
     said = capsys.readouterr().out
     for isa in isas.every():
         assert isa.about in said
-    assert str(tmp_path) in said
+    assert re.search(rf"chosen so far: [1-9]\d*, and 0 by other builds.*{tmp_path}", said)
+    assert "us of" not in said  # a search chooses thousands: they are listed when asked for
+    assert main(["info", "--chosen", "--folder", str(tmp_path)]) == 0
+    assert "us of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("amx_ns", "said"), [(95.0, True), (80.0, False)])
@@ -352,7 +356,7 @@ def test_info_says_where_a_program_takes_another_kernel(
     took = {Choice("amx", "bytes"): amx_ns, Choice("avx512", "words-bands"): 100.0}
     times = {kernel: Timing(ns, 1.0, ns, rounds=9, disturbed=0.0) for kernel, ns in took.items()}
     assert choice.remember(op, 1, 1, times, tmp_path).isa == "amx"
-    assert main(["info", "--folder", str(tmp_path)]) == 0
+    assert main(["info", "--chosen", "--folder", str(tmp_path)]) == 0
     assert (", in a program avx512 words-bands" in capsys.readouterr().out) == said
 
 
@@ -373,7 +377,7 @@ def test_info_tells_ops_apart_that_differ_in_their_ending_or_inputs(
     for given in ops.values():
         made = {"height": 4, "width": 4, "channels": 64, "filters": 16, "padding": 1, "bases": 3}
         choice.remember(BinaryConv(**{**made, **given}), 1, 1, times, tmp_path)
-    assert main(["info", "--folder", str(tmp_path)]) == 0
+    assert main(["info", "--chosen", "--folder", str(tmp_path)]) == 0
     shown = [line for line in capsys.readouterr().out.splitlines() if "64->16" in line]
     assert len(shown) == len(ops)
     assert {line.split("@4x4 ")[1].split(" batch")[0] for line in shown} == {*ops}
