@@ -51,17 +51,14 @@ def _features(profile: Profile, plan: Plan) -> tuple[float, int]:
 
 def fit(profile: Profile, samples: Sequence[Sample]) -> Latency:
     """Least squares of the relative error, and no negative overhead."""
+    from scipy.optimize import nnls
+
     if len(samples) < 4:
         raise ValueError(f"at least 4 measured programs are wanted to fit; got {len(samples)}")
     rows = np.array([[1.0, n, s] for s, n in (_features(profile, p) for p, _ in samples)])
     measured = np.array([sample.measured_ns for sample in samples])
-    for columns in ((0, 1, 2), (1, 2), (0, 2), (2,)):
-        weighted = rows[:, columns] / measured[:, None]
-        found = np.linalg.lstsq(weighted, np.ones(len(samples)), rcond=None)[0]
-        if (found >= 0).all():
-            break
-    by_column = dict(zip(columns, found, strict=True))
-    return Latency(profile, *(float(by_column.get(n, 0.0)) for n in range(3)))
+    found, _ = nnls(rows / measured[:, None], np.ones(len(samples)))
+    return Latency(profile, *(float(part) for part in found))
 
 
 class Errors(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 import pytest
 
 from kernels import profile
@@ -50,6 +51,24 @@ def test_nothing_takes_less_than_no_time(made_up: Profile) -> None:
     ]
     latency = fit(made_up, samples)
     assert min(latency.overhead_ns, latency.node_ns, latency.factor) >= 0
+
+
+def test_of_what_takes_no_less_than_nothing_the_best_is_found(made_up: Profile) -> None:
+    """What is left out first matters: a constant alone fits here, time for each node does not."""
+    rng = Random(1)
+    samples = [
+        Sample(p, (400_000 + 1.05 * sum(map(made_up.time_ns, p.ops))) * rng.gauss(1, 0.01))
+        for p in PLANS[:16]
+    ]
+
+    def squares(latency: Latency) -> float:
+        return sum((latency.predict_ns(p) / measured - 1) ** 2 for p, measured in samples)
+
+    found = fit(made_up, samples)
+    for overhead in np.linspace(300_000, 500_000, 21):
+        for node in np.linspace(0, 1000, 3):
+            for factor in np.linspace(0.95, 1.15, 21):
+                assert squares(found) <= squares(Latency(made_up, overhead, node, factor)) + 1e-12
 
 
 def test_an_op_that_was_not_measured_is_named(made_up: Profile) -> None:
