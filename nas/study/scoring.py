@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ class Scoring:
         def score(asked: Asked) -> Scored:
             arch = space.decode(asked.genome)
             found = candidates.score(arch)
+            if not math.isfinite(found.loss):  # it answers no numbers, so it names no class
+                return Scored(values={}, note=f"its loss is {found.loss}")
             planned = plan(arch, space.backbone)
             time, accuracy = self.latency.predict_ns(planned) / 1e6, found.share
             if self.correction is not None:

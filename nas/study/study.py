@@ -147,7 +147,8 @@ class Study:
         self._batch = []
 
     def _tell(self, trial: optuna.Trial, scored: Scored) -> None:
-        trial.set_constraint("failed", float(scored.failed))
+        # Optuna adds constraints up: worse than whatever keeps no limit.
+        trial.set_constraint("failed", WORST if scored.failed else 0.0)
         if not scored.failed:
             for name, share in exceeded(scored.values, self.plan.limits).items():
                 trial.set_constraint(name, share)

@@ -176,9 +176,28 @@ def test_a_failed_candidate_is_told_as_the_worst_and_the_search_goes_on(
     assert [len(batch) for batch in batches] == [BATCH] * 4
     for _, _, _, values, attributes, constraints in told(path):
         failed = attributes["number"] % 3 > 0
-        assert constraints["failed"] == failed
+        assert constraints["failed"] == (WORST if failed else 0.0)
         assert (values == [WORST, WORST]) == failed
         assert ("size_bytes" in constraints) != failed
+
+
+def test_a_failed_candidate_is_no_better_than_one_far_beyond_a_limit(
+    tmp_path: Path, score: Score
+) -> None:
+    """Optuna's NSGA-II adds up what is exceeded: parents are those that have the least of it."""
+
+    def odd_ones_fail(asked: Asked) -> Trial:
+        return Trial(asked, Scored(values={}, note="broken")) if asked.number % 2 else score(asked)
+
+    how = plan("nsga2", limits={"latency_ms": 0.01})
+    searched(tmp_path / "journal", how, odd_ones_fail)
+    exceeds = [
+        (sum(constraints.values()), constraints["failed"])
+        for _, _, _, _, _, constraints in told(tmp_path / "journal")
+    ]
+    best = sorted(exceeds)[: len(exceeds) // 2]
+    assert {failed for _, failed in best} == {0.0}
+    assert min(total for total, failed in exceeds if not failed) > 100
 
 
 @every_sampler

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import math
+from random import Random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nas.phases.work import Work, training
+from nas.study import scoring
 from nas.study.trial import Asked, Scored, Trial, checked, from_json, front
 
 COLUMNS = ("error", "latency_ms", "size_bytes")
@@ -96,3 +101,25 @@ def test_a_score_that_cannot_be_compared_has_failed(bad: float | None) -> None:
     assert checked(fine, ("error",)) is fine
     broken = Scored(values={}, note="broken")
     assert checked(broken, ("error",)) is broken
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, 0.7])
+def test_a_network_that_answers_no_numbers_has_failed(
+    loss: float, work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = SimpleNamespace(share=0.1, loss=loss)
+    monkeypatch.setattr(
+        scoring, "Candidates", lambda *given: SimpleNamespace(score=lambda arch: found)
+    )
+    latency: Any = SimpleNamespace(predict_ns=lambda planned: 1e6)
+    made = scoring.Scoring(
+        training=training(work.asked, 0),
+        space=work.asked.space,
+        backbone=work.backbone,
+        latency=latency,
+        objectives=("error", "latency"),
+    )
+    genome = work.space.sample(Random(0))
+    asked = Asked(number=0, batch=0, key="key", arch="arch", genome=genome)
+    scored = made({})(asked)
+    assert scored.failed is not math.isfinite(loss)
