@@ -52,6 +52,11 @@ class Cost:
     def ops(self) -> float:
         return self.flops + self.bops / 64
 
+    @property
+    def weight_bytes(self) -> int:
+        """Of weights and constants; a byte that is begun counts."""
+        return -(-(self.weight_bits + self.constant_bits) // 8)
+
 
 def cost(plan: Plan) -> Cost:
     ops = plan.ops

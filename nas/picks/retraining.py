@@ -120,7 +120,7 @@ def made(of: Retraining, net: Network, job: Job, losses: Losses) -> None:
         "packed": {"accuracy": float(np.mean(ours == labels)), "count": count, "decisions": apart},
         "predicted_ms": of.predicted_ms, **columns(took),
         "memory_bytes": planned.peak_bytes,
-        "size_bytes": (planned.weight_bits + planned.constant_bits) / 8,
+        "size_bytes": planned.weight_bytes,
         "file_bytes": (home / PACKED).stat().st_size,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
     })  # fmt: skip

@@ -32,7 +32,7 @@ Objective = Callable[[Candidate], float]
 OBJECTIVES: dict[str, tuple[str, Objective]] = {
     "error": ("error", lambda c: c.error),
     "latency": ("latency_ms", lambda c: c.latency_ms),
-    "size": ("size_bytes", lambda c: (c.cost.weight_bits + c.cost.constant_bits) / 8),
+    "size": ("size_bytes", lambda c: float(c.cost.weight_bytes)),
     "memory": ("memory_bytes", lambda c: float(c.cost.peak_bytes)),
     "ops": ("ops", lambda c: c.cost.ops),
 }

@@ -81,7 +81,7 @@ def _numbers(made: MadeUp, arch: Arch) -> dict[str, float]:
     counted = cost(planned)
     return {
         "latency_ms": 1.03 * sum(map(_op_us, planned.ops)) / 1e3,
-        "size_bytes": (counted.weight_bits + counted.constant_bits) // 8,
+        "size_bytes": counted.weight_bytes,
         "memory_bytes": counted.peak_bytes,
         "ops": counted.ops,
     }
