@@ -7,18 +7,17 @@ on the selection split. Known architectures that the supernet has no weights for
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from kernels import baselines, case, choice, gate, timing
-from kernels.engine import Engine
 from kernels.ops import Affine, BinaryConv, BinaryLinear, Epilogue, Linear, Op, Pack, RealConv
 from kernels.profile import Asked
 from kernels.program_time import short
 from kernels.timing import Runs, Timing, doubts
-from nas.phases.learning import home_of
+from nas.phases.checking import Checked, checked, forget
 from nas.phases.profiling import latency_of, measured_here
 from nas.phases.work import Work
 from nas.study.objectives import column
@@ -26,65 +25,32 @@ from nas.study.trial import Trial
 from nas.times.latency import Latency
 from nas.times.whole import by_node, columns, engine_of, timed, turns
 from search_spaces.cost import cost
-from search_spaces.plan import Plan
-from search_spaces.text import parse, to_text
-from trainers.candidates import Candidates, arrays
-from trainers.export import Agreement, compared, packed
+from search_spaces.text import to_text
 
 ROUNDS = 7  # in which binary ops and torch's take turns
-IMAGES = 1000  # on which a program is held against its network, at most
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Checked:
-    """A program, and what it was held against."""
-
-    plan: Plan
-    engine: Engine
-    agreement: Agreement | None = None
-    same_path: bool | None = None
 
 
 def measuring(work: Work, front: list[Trial], by_name: Mapping[str, Trial]) -> str:
     """Leaves front.csv, known.csv, ops.csv and kernels.csv. `by_name`: known ones with a score."""
     latency, here = latency_of(work), measured_here(work)
-    checked = _checked(work, [*front, *by_name.values()])
+    every = checked(work, [*front, *by_name.values()])
     for name, planned in work.known.items():
         if name not in by_name:
-            checked[name] = Checked(planned, engine_of(planned, Asked(threads=work.asked.threads)))
+            every[name] = Checked(planned, engine_of(planned, Asked(threads=work.asked.threads)))
     times: dict[str, Timing] = {}
     if here:
         with work.screen.bar("measure") as bar:
-            engines = {key: one.engine for key, one in checked.items()}
+            engines = {key: one.engine for key, one in every.items()}
             for done, times in enumerate(timed(engines), 1):  # noqa: B007
                 bar.at(done, turns(len(engines)), f"{len(engines)} whole programs")
                 work.check()
-    work.run.put_rows("front.csv", rows(work, front, checked, times))
-    work.run.put_rows("known.csv", _known_rows(work, by_name, checked, times, latency))
-    work.run.put_rows("ops.csv", [*_op_rows(checked, latency, here)])
-    shown = [checked[t.asked.key] for t in front]
+    work.run.put_rows("front.csv", rows(work, front, every, times))
+    work.run.put_rows("known.csv", _known_rows(work, by_name, every, times, latency))
+    work.run.put_rows("ops.csv", [*_op_rows(every, latency, here)])
+    shown = [every[t.asked.key] for t in front]
     work.run.put_rows("kernels.csv", [*_kernel_rows(work, shown)] if here else [])
-    return _said(front, checked, times, here)
-
-
-def _checked(work: Work, trials: list[Trial]) -> dict[str, Checked]:
-    candidates = Candidates(work.space, work.job, arrays(home_of(work)), work.asked.tune_steps)
-    selection, found = work.job.data.selection, dict[str, Checked]()
-    indices = np.arange(min(IMAGES, len(selection)))
-    with work.screen.bar("measure") as bar:
-        for n, trial in enumerate(trials):
-            if trial.asked.key in found:
-                continue
-            arch = parse(trial.asked.arch)
-            net = candidates.network(arch).cpu()  # a copy, where the supernet is elsewhere
-            engine = Engine(packed(net, work.job.task), threads=work.asked.threads)  # type: ignore[arg-type]
-            parts = np.array_split(indices, -(-len(indices) // 100))
-            agreement = compared(net, engine, work.job.task, (selection.take(p) for p in parts))  # type: ignore[arg-type]
-            same = candidates.same_path(arch)
-            found[trial.asked.key] = Checked(net.plan, engine, agreement, same)
-            bar.at(n + 1, len(trials), f"{n + 1} of {len(trials)} packed, held against torch")
-            work.check()
-    return found
+    forget(work.run)
+    return _said(front, every, times, here)
 
 
 def rows(
@@ -156,7 +122,7 @@ def _known_rows(
         found.append({
             "name": name, "number": None, "key": arch.key, "arch": to_text(arch), "known": name,
             "error": None, "latency_ms": predicted,
-            "size_bytes": (counted.weight_bits + counted.constant_bits) / 8,
+            "size_bytes": counted.weight_bytes,
             "memory_bytes": counted.peak_bytes, "ops": counted.ops,
             **columns(took), "on_measured": None, **_agreed(None),
         })  # fmt: skip

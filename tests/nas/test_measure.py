@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,14 +19,16 @@ from kernels import choice, timing
 from kernels.ops import BinaryConv
 from kernels.program_time import short
 from kernels.timing import Timing
+from nas.phases import checking
+from nas.phases.checking import Checked
 from nas.phases.exploring import tabled
-from nas.phases.measuring import Checked, _kernel_rows
+from nas.phases.measuring import _kernel_rows
 from nas.phases.standing import note
 from nas.phases.work import Work
 from nas.runs.run import FORMAT, Run
 from nas.search import search
 from nas.study.records import Records
-from nas.study.trial import Asked, Scored
+from nas.study.trial import Asked, Scored, Trial
 from reports.run import read
 from reports.words import state
 from search_spaces.arch import Arch
@@ -48,6 +51,31 @@ def moved(run: Path, machine: str) -> None:
     file = run / "profile.json"
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, "machine": {**content["machine"], "name": machine}}))
+
+
+def test_what_was_checked_before_ctrl_c_is_not_checked_again(
+    foreign: Path, op_times: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = Path(shutil.copytree(foreign, tmp_path / "unbroken"))
+    search(run=unbroken, profile=op_times, **OPTIONS)
+    done: list[str] = []
+    usual = checking._checked
+
+    def counted(work: Work, trial: Trial, candidates: Candidates) -> Checked:
+        if len(done) == 1:
+            done.append("Ctrl-C")
+            raise KeyboardInterrupt
+        done.append(trial.asked.key)
+        return usual(work, trial, candidates)
+
+    monkeypatch.setattr(checking, "_checked", counted)
+    with pytest.raises(KeyboardInterrupt):
+        search(run=foreign, profile=op_times, **OPTIONS)
+    search(run=foreign, profile=op_times, **OPTIONS)
+    assert len(done) == len({*done}) > 2
+    for table in ("front.csv", "known.csv"):
+        assert (foreign / table).read_text() == (unbroken / table).read_text()
+    assert not (foreign / "measured").exists()
 
 
 def test_networks_that_lie_elsewhere_are_held_against_programs_on_the_cpu(
