@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,11 +47,22 @@ def ray_cluster(workers: int, address: str | None, verbose: bool) -> Iterator[Pa
         "_temp_dir": str(scratch / "ray"),
     }
     try:
-        ray.init(**({"address": address} if address else own), **quiet)  # type: ignore[arg-type]
+        with _our_signals():
+            ray.init(**({"address": address} if address else own), **quiet)  # type: ignore[arg-type]
         yield scratch
     finally:
         ray.shutdown()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextmanager
+def _our_signals() -> Iterator[None]:
+    """Ray ends a process at SIGTERM at once, and its core prints its stack."""
+    ours = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    if threading.current_thread() is threading.main_thread():
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 def _sweep() -> None:
