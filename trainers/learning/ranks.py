@@ -132,9 +132,8 @@ def _least(*mine: int) -> list[int]:
     """Of each number the least that a rank has."""
     if world() == 1:
         return [*mine]
-    assert dist.group.WORLD is not None
-    device = dist.group.WORLD.bound_device_id  # of gloo there is none
-    least = torch.tensor(mine, dtype=torch.int64, device=device or "cpu")
+    device = "cuda" if dist.get_backend() == dist.Backend.NCCL else "cpu"  # .. the current one
+    least = torch.tensor(mine, dtype=torch.int64, device=device)
     dist.all_reduce(least, dist.ReduceOp.MIN)
     return least.tolist()
 
