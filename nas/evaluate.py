@@ -165,10 +165,10 @@ def _does(asked: Evaluate) -> None:
     if found.apart is not None:
         print(f"{'on a CPU':9} other decisions on {found.apart:,} of {found.count:,} images")
     print(f"{'memory':9} {found.memory_bytes:,} bytes of values, {found.file_bytes:,} in the file")
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if len(found.classes) <= MOST:
         if not console.is_terminal:
-            console = Console(highlight=False, width=200)
+            console = Console(highlight=False, emoji=False, width=200)
         console.print(_table(found))
         return
     for line in _most_confused(found):

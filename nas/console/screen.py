@@ -45,7 +45,7 @@ class Bar:
 
 class Screen:
     def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=True, highlight=False, quiet=quiet)
+        self.console = Console(stderr=True, highlight=False, emoji=False, quiet=quiet)
 
     @contextmanager
     def bar(self, name: str) -> Iterator[Bar]:
@@ -70,7 +70,8 @@ class Screen:
         """As wide as it is, where the output is no screen."""
         console = self.console
         if not console.is_terminal:
-            console = Console(stderr=True, highlight=False, quiet=console.quiet, width=200)
+            quiet = console.quiet
+            console = Console(stderr=True, highlight=False, emoji=False, quiet=quiet, width=200)
         console.print(table)
 
 
