@@ -16,6 +16,7 @@ from kernels.benches.bench import Plan, bench
 from kernels.benches.check import Wrong
 from kernels.benches.layers import Layer
 from kernels.benches.rows import Outcome, merged
+from kernels.commands import a_file
 
 BENCH = """\
 Checks each kernel against the reference, then times it: sign bits in, sign
@@ -63,6 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Wrong as bug:
         print(f"kernels: a kernel is wrong, and this is a bug: {bug}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("kernels: stopped", file=sys.stderr)
+        return 130
     return status
 
 
@@ -83,10 +87,11 @@ def _bench(asked: argparse.Namespace) -> int:
         patience_s=PATIENCE_S if asked.patience is None else asked.patience,
         folder=asked.folder,
     )
+    screen = table.screen()  # what it lacks is said before anything is measured
     outcomes, complete = _watched(plan)
     report = merged(outcomes)
     if report.rows:
-        table.show(report, plan, asked.all, table.screen())
+        table.show(report, plan, asked.all, screen)
         if asked.csv:
             files.replace(asked.csv, table.to_csv(report))
         if asked.json:
@@ -240,13 +245,6 @@ def a_variant(text: str) -> str:
         return text
     can = "; ".join(f"{isa}: {', '.join(variants)}" for isa, variants in names.items())
     raise argparse.ArgumentTypeError(f"no variant is called {text!r}; this CPU can run {can}")
-
-
-def a_file(text: str) -> Path:
-    path = Path(text)
-    if path.is_dir() or not path.parent.is_dir():
-        raise argparse.ArgumentTypeError(f"{text!r} is not a file in a folder that is there")
-    return path
 
 
 if __name__ == "__main__":

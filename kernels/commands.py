@@ -51,10 +51,18 @@ def profile(asked: argparse.Namespace) -> int:
         for now, times in _measured(found, parts, measure):
             found = now
             profiles.save(found, asked.output)
+            if passes > 1 and (part := found.part) is not None:
+                bar.what = f"{profiles.pass_of(len(part.ops), part.groups)}, measured"
             bar.at(done := done + times)
     except KeyboardInterrupt:
         whole = False
     bar.end()
+    if not (whole or asked.output.exists()):
+        print(
+            f"kernels: stopped before anything was measured; there is no {asked.output} yet",
+            file=sys.stderr,
+        )
+        return 130
     unsteady = sum(not entry.timing.steady for entry in found.entries.values())
     print(
         f"{asked.output}: {len(found.entries)} ops on {found.machine['cpu']}, {found.threads} "
@@ -211,13 +219,21 @@ def time(asked: argparse.Namespace) -> int:
     return 0
 
 
+def a_file(text: str) -> Path:
+    """That may be written: what was measured is not lost for want of a folder."""
+    path = Path(text)
+    if path.is_dir() or not path.parent.is_dir():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a file in a folder that is there")
+    return path
+
+
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     raw = argparse.RawDescriptionHelpFormatter
     p = commands.add_parser(
         "profile", help="measure every op of a list", description=PROFILE, formatter_class=raw
     )
     p.add_argument("ops", type=Path, metavar="OPS", help="what `python -m search_spaces ops` wrote")
-    p.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the profile")
+    p.add_argument("-o", "--output", type=a_file, required=True, metavar="FILE", help="the profile")
     p.add_argument("--rounds", type=int, default=12, help="turns, three times (%(default)s)")
     p.set_defaults(command=profile)
     s = commands.add_parser("show", help="what a packed network is")

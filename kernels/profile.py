@@ -142,6 +142,11 @@ def groups(ops: int) -> int:
     return PASSES * -(-ops // GROUP)
 
 
+def pass_of(ops: int, groups: int) -> str:
+    """In words, the pass that is going on when `measure` has given so many groups."""
+    return f"pass {min(groups // -(-ops // GROUP) + 1, PASSES)} of {PASSES}"
+
+
 def timed(ops: int, groups: int) -> int:
     """How many times are in so many groups of so many ops."""
     passes, more = divmod(groups, -(-ops // GROUP))

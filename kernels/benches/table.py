@@ -1,4 +1,7 @@
-"""How a benchmark is shown: tables on the screen, CSV and JSON."""
+"""How a benchmark is shown: tables on the screen, CSV and JSON.
+
+Only the tables want rich: where ops are measured for a search elsewhere there is none.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +11,16 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-
-from rich.console import Console
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from kernels import isas, machine
 from kernels.benches import bars
 from kernels.benches.bench import Plan, limit_isa
 from kernels.benches.rows import Report, Row
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 NARROWEST = 132  # columns, where the output is no screen
 
@@ -61,11 +66,17 @@ def show(report: Report, plan: Plan, every: bool, console: Console) -> None:
 
 def screen() -> Console:
     """Standard output; wide enough for the table where it goes into a file."""
+    try:
+        from rich.console import Console
+    except ModuleNotFoundError as error:
+        raise ValueError("the tables of bench want a package: pip install rich") from error
     console = Console()
     return console if console.is_terminal else Console(width=max(console.width, NARROWEST))
 
 
 def _layers(rows: Sequence[Row], plan: Plan, every: bool) -> Table:
+    from rich.table import Table
+
     with_torch = any(row.vs_float32 or row.vs_int8 for row in rows)
     table = Table(title=_title(plan), title_justify="left", box=None, pad_edge=False)
     for name in ("layer", "kernel"):
@@ -144,6 +155,8 @@ def _words(report: Report, plan: Plan) -> Iterable[str]:
 
 
 def _bases(report: Report) -> Table:
+    from rich.table import Table
+
     title = "\nK bases over one input, summed: the time over K times that of one"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     counts = sorted({bases.bases for bases in report.bases})

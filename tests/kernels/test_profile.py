@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
+import resource
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -99,6 +103,68 @@ def test_stopped_in_any_pass_the_same_command_goes_on_to_the_same_end(
     assert first.groups + then.groups == whole.groups
     assert profile.load(out).part is None
     assert not profiled(ops, out, monkeypatch).groups
+
+
+def test_stopped_before_anything_was_measured_it_says_so(
+    ops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "here.json"
+    profiled(ops, out, monkeypatch, 0)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    said = f"kernels: stopped before anything was measured; there is no {out} yet"
+    assert shown.err.splitlines()[-1] == said
+    assert not out.exists()
+
+
+def test_ctrl_c_before_it_begins_is_no_traceback(
+    ops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stopped(asked: Asked) -> profile.Profile:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(profile, "empty", stopped)
+    assert main(["profile", str(ops), "-o", str(tmp_path / "here.json")]) == 130
+    assert capsys.readouterr().err == "kernels: stopped\n"
+
+
+def test_while_it_measures_it_says_in_which_pass(
+    ops: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    def passes(at: int | None = None) -> list[str]:
+        monkeypatch.setattr(sys, "stderr", screen := Screen())
+        profiled(ops, tmp_path / "here.json", monkeypatch, at)
+        return [*dict.fromkeys(re.findall(r"pass (\d of \d), measured", screen.getvalue()))]
+
+    monkeypatch.setattr(profile, "GROUP", -(-len(set(read_ops(ops))) // 3))
+    assert passes(4) == ["1 of 3", "2 of 3"]
+    assert passes() == ["2 of 3", "3 of 3"]
+
+
+def test_a_file_whose_folder_is_not_there_is_refused_before_anything_is_measured(
+    ops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "nowhere" / "here.json"
+    with pytest.raises(SystemExit, match="2"):
+        main(["profile", str(ops), "-o", str(out)])
+    assert f"{str(out)!r} is not a file in a folder that is there" in capsys.readouterr().err
+    assert not out.parent.exists()
+
+
+def test_a_disk_that_is_full_is_an_error_that_names_the_file(tmp_path: Path) -> None:
+    out, (soft, hard) = tmp_path / "here.json", resource.getrlimit(resource.RLIMIT_FSIZE)
+    made = profile.empty(ASKED)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (16, hard))
+    try:
+        with pytest.raises(OSError, match=r"File too large: .*/here\.json'"):
+            profile.save(made, out)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_was_stopped_is_finished_before_other_ops_are_begun(
