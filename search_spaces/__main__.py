@@ -38,6 +38,7 @@ branches start from (mean, gate, route) or how else the blocks are built
 (layer, real; abc, after blocks x bases x activations). '3*1x5 gate' is three
 such groups; '+0' feeds group 0 to a later one too. A space or backbone of your
 own is named by its place, package.module:name."""
+A_SPACE = f"{', '.join(SPACES)}, or one of your own as package.module:name"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(command=spaces)
     _on_backbone(parser)
-    parser.add_argument("--space", help="this one only, with its axes")
+    parser.add_argument("--space", help=f"this one only, with its axes: {A_SPACE}")
     parser.add_argument("--json", action="store_true", help="as JSON")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
 
@@ -74,14 +75,15 @@ def _parser() -> argparse.ArgumentParser:
 
     every = commands.add_parser("ops", help="every op that a search of a space wants the time of")
     every.set_defaults(command=ops)
-    every.add_argument("space", metavar="SPACE", help=f"one of {', '.join(SPACES)}")
+    every.add_argument("space", metavar="SPACE", help=A_SPACE)
     _on_backbone(every)
     _on_images(every)
     every.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: the screen")
 
     timed = commands.add_parser("bench", help="how fast architectures are drawn and planned")
     timed.set_defaults(command=bench)
-    timed.add_argument("space", metavar="SPACE", nargs="?", default="groupnet")
+    about = f"{A_SPACE} (%(default)s)"
+    timed.add_argument("space", metavar="SPACE", nargs="?", default="groupnet", help=about)
     _on_backbone(timed)
     timed.add_argument("--count", type=_a_count, default=10_000, help="architectures (%(default)s)")
     return parser
@@ -92,8 +94,8 @@ def _on_backbone(parser: argparse.ArgumentParser) -> None:
         "--backbone",
         default=argparse.SUPPRESS,
         metavar="NAME",
-        help=f"one of {', '.join(BACKBONES)}; and variants of it, as in resnet20+rsign+w0.5: "
-        f"{', '.join(VARIANTS)}, or w and a width (resnet20)",
+        help=f"{', '.join(BACKBONES)}, or one of your own as package.module:name; and variants of "
+        f"it, as in resnet20+rsign+w0.5: {', '.join(VARIANTS)}, or w and a width (resnet20)",
     )
 
 

@@ -75,6 +75,17 @@ def test_ops_are_written_for_measuring(capsys: pytest.CaptureFixture[str], tmp_p
     assert {"BinaryConv", "Affine", "Linear"} <= {op["op"] for op in data["ops"]}
 
 
+@pytest.mark.parametrize("command", [[], ["ops"], ["bench"]])
+def test_where_a_space_is_asked_for_one_of_your_own_is_told_of(
+    command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "500")
+    with pytest.raises(SystemExit, match="0"):
+        main([*command, "--help"])
+    said = [line for line in capsys.readouterr().out.splitlines() if "abcnet, mixed" in line]
+    assert ["one of your own as package.module:name" in line for line in said] == [True]
+
+
 def test_the_bench_times_each_part(capsys: pytest.CaptureFixture[str]) -> None:
     out = printed(capsys, "bench", "--backbone", "digits", "--count", "20")
     assert [line.split()[0] for line in out.splitlines()] == ["suggest", "decode", "plan", "in"]
