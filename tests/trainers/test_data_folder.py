@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from trainers.data.images import Images
-from trainers.data.sets import load, load_test
+from trainers.data.sets import check_test, load, load_test
+from trainers.data.tree import Archive, OnDisk
 
 CLASSES = ("ant", "bee", "cow")
 
@@ -249,3 +250,60 @@ def test_another_size_or_another_file_is_another_digest(tmp_path: Path) -> None:
     Image.effect_noise((8, 8), 50).save(tmp_path / "train" / "cow" / "09.png")
     digests.add(load("imagefolder", tmp_path).digest)
     assert len(digests) == 3
+
+
+@pytest.mark.parametrize("kind", ["bmp", "ppm", "tif"])
+def test_other_pixels_in_as_many_bytes_are_another_digest(tmp_path: Path, kind: str) -> None:
+    tree(tmp_path / "x", ("train",), each=2)
+    file = tmp_path / "x" / "train" / "cow" / f"02.{kind}"
+    digests, lengths = set(), set()
+    for number in (1, 2):
+        image(number).save(file)
+        lengths.add(file.stat().st_size)
+        digests.add(load("imagefolder", tmp_path / "x").digest)
+        (tmp_path / "x.zip").unlink(missing_ok=True)
+        digests.add(load("imagefolder", zipped(tmp_path / "x", tmp_path / "x.zip")).digest)
+    assert len(lengths) == 1
+    assert len(digests) == 2
+
+
+def test_what_is_no_image_is_said_in_plain_words(tmp_path: Path) -> None:
+    file = tree(tmp_path) / "test" / "ant" / "00.png"
+    file.write_text("no image")
+    with pytest.raises(ValueError, match="cannot be read") as caught:
+        load_test("imagefolder", tmp_path).images.take(np.array([0]))
+    assert str(caught.value) == (
+        f"{file}: cannot be read as an image: Pillow knows no format like it"
+    )
+
+
+def test_one_class_alone_is_refused(tmp_path: Path) -> None:
+    tree(tmp_path / "train")  # one level too deep: train/train/ant
+    shutil.rmtree(tmp_path / "train" / "test")
+    wanted = f"only train; is a folder in {tmp_path} one level wrong"
+    with pytest.raises(ValueError, match=f"two classes or more are wanted; .* has {wanted}"):
+        load("imagefolder", tmp_path)
+
+
+@pytest.mark.parametrize("as_zip", [False, True])
+def test_what_lacks_to_test_with_is_said_without_opening_it(
+    tmp_path: Path, as_zip: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(tree: object, file: str) -> bytes:
+        raise AssertionError(f"{file} was opened")
+
+    for kind in (OnDisk, Archive):
+        monkeypatch.setattr(kind, "read", closed)
+    root = tree(tmp_path / "x")
+
+    def checked() -> None:
+        place = zipped(root, tmp_path / f"{len(list(tmp_path.iterdir()))}.zip") if as_zip else root
+        check_test("imagefolder:8", place)
+
+    checked()
+    (root / "test" / "bee").rename(root / "test" / "fly")
+    with pytest.raises(ValueError, match="have the same classes; only one has bee, fly"):
+        checked()
+    shutil.rmtree(root / "test")
+    with pytest.raises(FileNotFoundError, match="neither test/CLASS/ nor val/CLASS/"):
+        checked()

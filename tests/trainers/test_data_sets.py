@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from trainers.data.images import Whole
-from trainers.data.sets import DATA_SETS, load, load_test, statistics
+from trainers.data.sets import DATA_SETS, check_test, load, load_test, statistics
 
 ALL = np.arange(2000)
 
@@ -117,6 +117,8 @@ def test_a_channel_that_says_nothing_is_refused() -> None:
         ("imagefolder:big", "a number of pixels is wanted, as in imagefolder:64"),
         ("imagefolder:0", "a number of pixels is wanted"),
         ("imagefolder:", "a number of pixels is wanted"),
+        ("imagefolder:4097", "a number of pixels is wanted, as in imagefolder:64, up to 4096"),
+        ("imagefolder:100000", "a number of pixels is wanted, .* up to 4096"),
         ("digits:8", "digits takes no size; got 'digits:8'"),
         ("nowhere:read", "no module is called 'nowhere'"),
         ("trainers.data.sets:laod", "name 'laod' is not one of .*; did you mean 'load'"),
@@ -181,6 +183,12 @@ def below(folder, part):
 def short(folder, part):
     return streamed(np.arange(19) % 2)
 
+def alone(folder, part):
+    return in_memory(np.arange(20, dtype=np.uint8).reshape(20, 1, 1), np.zeros(20, int), ("a",))
+
+def untold(folder, part):
+    raise AssertionError("a test split of one's own is read once")
+
 def nothing(folder, part):
     return in_memory(np.zeros((0, 4, 4, 1), np.uint8), np.zeros(0, np.int64), ("a",))
 """
@@ -215,6 +223,40 @@ def test_ones_own_may_say_what_is_held_out(own: str) -> None:
 def test_no_image_at_all_is_an_error(own: str) -> None:
     with pytest.raises(ValueError, match="no image in the test part"):
         load_test(f"{own}:nothing")
+
+
+def test_one_class_alone_is_refused_of_ones_own_too(own: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"two classes or more are wanted; .* has only a$"):
+        load(f"{own}:alone")
+    with pytest.raises(ValueError, match=f"is a folder in {tmp_path} one level wrong"):
+        load(f"{own}:alone", tmp_path)
+
+
+def test_of_ones_own_and_of_digits_nothing_is_said_of_the_test_split(own: str) -> None:
+    check_test(f"{own}:untold")
+    check_test("digits")
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "lacks"),
+    [
+        ("mnist", ["t10k-images-idx3-ubyte"], "t10k-labels-idx1-ubyte.gz"),
+        ("fashion-mnist", ["t10k-labels-idx1-ubyte"], "t10k-images-idx3-ubyte.gz"),
+        ("cifar10", ["data_batch_1.bin"], "test_batch.bin"),
+        ("cifar10", ["test_batch.webp"], "test_batch.labels"),
+        ("cifar100", ["fine_label_names.txt", "train.bin"], "test.bin"),
+    ],
+)
+def test_missing_files_to_test_with_are_told_by_their_names(
+    tmp_path: Path, name: str, there: list[str], lacks: str
+) -> None:
+    (tmp_path / name).mkdir()
+    for file in there:
+        (tmp_path / name / file).touch()
+    with pytest.raises(FileNotFoundError, match=f"{name} wants {lacks} in "):
+        check_test(name, tmp_path)
+    (tmp_path / name / lacks).touch()
+    check_test(name, tmp_path)  # empty ones would be an error if they were opened
 
 
 @pytest.mark.parametrize("kind", ["int32", "listed"])

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
+    MofNCompleteColumn,
     Progress,
     TaskID,
     TextColumn,
@@ -20,16 +21,17 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 
+from trainers.data.broken import broken
 from trainers.data.fetch import fetch
 from trainers.data.images import Images
 from trainers.data.official import OFFICIAL
-from trainers.data.sets import DATA_SETS, load
+from trainers.data.sets import DATA_SETS, check_test, load, read_part
 
 EXAMPLES = """examples:
   python -m trainers.data list
   python -m trainers.data fetch fashion-mnist --data-dir data
   python -m trainers.data show fashion-mnist --data-dir data
-  python -m trainers.data show imagefolder:64 --data-dir my/photos
+  python -m trainers.data show imagefolder:64 --data-dir my/photos --check
 
 A data set of your own is named by its place, package.module:name
 (docs/data.md)."""
@@ -68,6 +70,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--held-out", type=float, default=0.1, metavar="SHARE", help="to choose by (%(default)s)"
     )
+    one.add_argument(
+        "--check",
+        action="store_true",
+        help="decode every image to learn from, and list broken ones",
+    )
 
     bring = commands.add_parser("fetch", help="bring the official files")
     bring.set_defaults(command=fetch_one)
@@ -88,6 +95,8 @@ def show_all(args: argparse.Namespace) -> None:
 
 
 def show(args: argparse.Namespace) -> None:
+    if args.check:
+        check(args)
     found = load(args.name, args.data_dir, seed=args.seed, held_out=args.held_out)
     height, width, channels = found.train.shape
     print(f"{found.name}  {height}x{width}x{channels}  digest {found.digest}")
@@ -98,6 +107,32 @@ def show(args: argparse.Namespace) -> None:
     for number, name in enumerate(found.classes):
         print(f"{name:{wide}} {train[number]:9,} {selection[number]:9,}")
     print(f"{'':{wide}} {len(found.train):9,} {len(found.selection):9,}")
+    try:
+        check_test(args.name, args.data_dir)
+    except (ValueError, OSError) as error:
+        print(f"trainers.data: warning: nas.retrain will refuse it: {error}", file=sys.stderr)
+
+
+def check(args: argparse.Namespace) -> None:
+    """Not those to test with: they are opened once, at the end."""
+    images = read_part(args.name, args.data_dir, "train").images
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
+        task = progress.add_task("reading images", total=len(images))
+        found = broken(images, lambda done: progress.update(task, completed=done))
+    for line in found:
+        print(line)
+    if found:
+        raise ValueError(f"{len(found):,} of {len(images):,} images of {args.name} are broken")
+    print(f"{len(images):,} images to learn from were read, and none is broken\n")
 
 
 def fetch_one(args: argparse.Namespace) -> None:

@@ -22,6 +22,7 @@ PIXELS = 3 * SIDE * SIDE
 BATCH = 10_000
 COLUMNS = 20
 COARSE = 20  # classes
+NAMES = "fine_label_names.txt"
 BATCHES = {"train": tuple(f"data_batch_{n}" for n in range(1, 6)), "test": ("test_batch",)}
 CLASSES = (
     "airplane",
@@ -40,14 +41,10 @@ CLASSES = (
 def read_cifar10(folder: Path | None, part: PartName) -> Part:
     folder = home("cifar10", folder)
     names = BATCHES[part]
-    if any((folder / f"{name}.webp").exists() for name in names) and not any(
-        (folder / f"{name}.bin").exists() for name in names
-    ):
-        _all_there("cifar10", folder, [f"{n}.{end}" for n in names for end in ("webp", "labels")])
+    if _in_mosaics(folder, part):
         with ThreadPoolExecutor(2) as pool:  # a batch takes 0.5 s and, while it lasts, 150 MB
             batches = list(pool.map(lambda name: read_mosaic(folder / f"{name}.webp"), names))
     else:
-        _all_there("cifar10", folder, [f"{name}.bin" for name in names])
         limits = (len(CLASSES),)
         batches = [read_binary(folder / f"{name}.bin", BATCH, limits) for name in names]
     pixels, labels = zip(*batches, strict=True)
@@ -56,17 +53,25 @@ def read_cifar10(folder: Path | None, part: PartName) -> Part:
 
 def read_cifar100(folder: Path | None, part: PartName) -> Part:
     folder = home("cifar100", folder)
-    names_file = "fine_label_names.txt"
-    _all_there("cifar100", folder, [f"{part}.bin", names_file])
-    classes = tuple((folder / names_file).read_text().split())
+    _all_there("cifar100", folder, [f"{part}.bin", NAMES])
+    classes = tuple((folder / NAMES).read_text().split())
     if len(classes) != 100 or len(set(classes)) != 100:
         raise ValueError(
-            f"{folder / names_file}: 100 different names are wanted; "
+            f"{folder / NAMES}: 100 different names are wanted; "
             f"got {len(classes)}, {len(set(classes))} of them different"
         )
     count = 5 * BATCH if part == "train" else BATCH
     pixels, labels = read_binary(folder / f"{part}.bin", count, (COARSE, len(classes)))
     return in_memory(pixels, labels, classes)
+
+
+def check_cifar10(folder: Path | None) -> None:
+    """An error where a file to test with is missing. None is opened."""
+    _in_mosaics(home("cifar10", folder), "test")
+
+
+def check_cifar100(folder: Path | None) -> None:
+    _all_there("cifar100", home("cifar100", folder), ["test.bin", NAMES])
 
 
 def read_binary(file: Path, count: int, limits: Sequence[int]) -> tuple[Pixels, Pixels]:
@@ -99,6 +104,18 @@ def read_mosaic(file: Path) -> tuple[Pixels, Pixels]:
     except (OSError, SyntaxError) as error:
         raise ValueError(f"{file}: not a whole WebP image: {error}") from error
     raise ValueError(f"{file}: {size[0]} x {size[1]} pixels are wanted; got {came[0]} x {came[1]}")
+
+
+def _in_mosaics(folder: Path, part: PartName) -> bool:
+    """Or else in the binary form. An error where files of it are missing."""
+    names = BATCHES[part]
+    if any((folder / f"{name}.webp").exists() for name in names) and not any(
+        (folder / f"{name}.bin").exists() for name in names
+    ):
+        _all_there("cifar10", folder, [f"{n}.{end}" for n in names for end in ("webp", "labels")])
+        return True
+    _all_there("cifar10", folder, [f"{name}.bin" for name in names])
+    return False
 
 
 def _in_range(file: Path, labels: Pixels, limit: int) -> None:

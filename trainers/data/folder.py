@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from trainers.data.images import Indices, Labels, Part, PartName, Pixels, digest
 from trainers.data.tree import Tree, open_tree
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-PARTS = {"train": ("train",), "test": ("test", "val")}
+TO_TEST = ("test", "val")  # the first that is there
 THREADS = min(os.cpu_count() or 1, 16)
-CHUNK = 8  # images that a thread decodes before it asks for more
+CHUNK = 8  # images that a thread works on before it asks for more
 T = TypeVar("T")
 
 
@@ -77,36 +77,61 @@ class Streamed:
 def read_folder(size: int | None, folder: Path | None, part: PartName) -> Part:
     """`size`: pixels a side. None: that of the first training image, for both parts.
 
-    The digest is of the names and lengths of the files: nobody waits for all of them to be read.
+    The digest is of all that is in the files, as images of one size often have one length. In a
+    .zip their checksums lie ready; in a folder every file is read for them, which is little beside
+    decoding. Measured on two cores: 0.1 s for 5,000 images of 64x64, of 2.4 s that loading them
+    takes; 100,000 photos of 110 kB take 10 s from memory, 20 to 30 s from the disk.
     """
-    if folder is None:
-        raise ValueError(
-            "imagefolder is read from files: name the folder they are in, or the .zip: "
-            "--data-dir DIR"
-        )
-    tree = open_tree(folder)
+    tree = _tree(folder)
     classes, train = _listed(tree, "train")
-    if part == "train":
-        found = train
-    else:
-        there = [name for name in PARTS["test"] if tree.folders(name)]
-        if not there:
-            raise FileNotFoundError(f"{tree}: has neither test/CLASS/ nor val/CLASS/ to test with")
-        other, found = _listed(tree, there[0])
-        if other != classes:
-            differ = ", ".join(sorted(set(other) ^ set(classes)))
-            raise ValueError(
-                f"{tree}: train/ and {there[0]}/ have the same classes; only one has {differ}"
-            )
+    found = train if part == "train" else _listed_to_test(tree, classes)
     files = tuple(file for names in found for file in names)
     labels = np.repeat(np.arange(len(classes)), [len(names) for names in found])
     width, height = (size, size) if size else _opened(tree, train[0][0], _turned_size)
-    listing = "\n".join(f"{file}\t{tree.size(file)}" for file in files)
+    listing = "\n".join(map("{}\t{}".format, files, _checksums(tree, files)))
     return Part(
         images=Streamed(tree, files, labels, height, width),
         classes=classes,
         digest=digest(repr((height, width, classes)).encode(), listing.encode()),
     )
+
+
+def check_folder(folder: Path | None) -> None:
+    """An error where there is nothing to test with, or other classes. No image is opened."""
+    tree = _tree(folder)
+    classes, _ = _listed(tree, "train")
+    _listed_to_test(tree, classes)
+
+
+def _tree(folder: Path | None) -> Tree:
+    if folder is None:
+        raise ValueError(
+            "imagefolder is read from files: name the folder they are in, or the .zip: "
+            "--data-dir DIR"
+        )
+    return open_tree(folder)
+
+
+def _listed_to_test(tree: Tree, classes: tuple[str, ...]) -> list[list[str]]:
+    there = [name for name in TO_TEST if tree.folders(name)]
+    if not there:
+        raise FileNotFoundError(f"{tree}: has neither test/CLASS/ nor val/CLASS/ to test with")
+    other, found = _listed(tree, there[0])
+    if other != classes:
+        differ = ", ".join(sorted(set(other) ^ set(classes)))
+        raise ValueError(
+            f"{tree}: train/ and {there[0]}/ have the same classes; only one has {differ}"
+        )
+    return found
+
+
+def _checksums(tree: Tree, files: Sequence[str]) -> list[str]:
+    def some(start: int) -> list[str]:
+        return [tree.checksum(file) for file in files[start : start + CHUNK]]
+
+    with ThreadPoolExecutor(THREADS) as pool:  # where files lie far away, waiting is most of it
+        every = pool.map(some, range(0, len(files), CHUNK))
+        return [checksum for found in every for checksum in found]
 
 
 def _listed(tree: Tree, part: str) -> tuple[tuple[str, ...], list[list[str]]]:
@@ -134,6 +159,10 @@ def _opened(tree: Tree, file: str, use: Callable[[Image.Image], T]) -> T:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return use(image)
+    except UnidentifiedImageError as error:  # its own words are of a buffer in memory
+        raise ValueError(
+            f"{tree.place(file)}: cannot be read as an image: Pillow knows no format like it"
+        ) from error
     except Exception as error:  # a broken file can make a decoder raise nearly anything
         raise ValueError(f"{tree.place(file)}: cannot be read as an image: {error}") from error
 

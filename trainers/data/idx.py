@@ -26,10 +26,7 @@ SIDE = 28
 def read_mnist_like(
     name: str, classes: tuple[str, ...], folder: Path | None, part: PartName
 ) -> Part:
-    folder = home(name, folder)
-    stem = STEMS[part]
-    images_file = _there(name, folder, f"{stem}-images-idx3-ubyte")
-    labels_file = _there(name, folder, f"{stem}-labels-idx1-ubyte")
+    images_file, labels_file = _files(name, folder, part)
     pixels, labels = read_idx(images_file, 3), read_idx(labels_file, 1)
     if pixels.shape[1:] != (SIDE, SIDE):
         raise ValueError(f"{images_file}: {SIDE} x {SIDE} pixels are wanted; got {pixels.shape}")
@@ -39,6 +36,11 @@ def read_mnist_like(
         return in_memory(pixels, labels, classes)
     except ValueError as error:
         raise ValueError(f"{labels_file}: {error}") from error
+
+
+def check_mnist_like(name: str, folder: Path | None) -> None:
+    """An error where a file to test with is missing. None is opened."""
+    _files(name, folder, "test")
 
 
 def read_idx(file: Path, dimensions: int) -> Pixels:
@@ -69,6 +71,13 @@ def _unpacked(file: Path) -> bytes:
         return gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:
         raise ValueError(f"{file}: not a whole gzip file: {error}") from error
+
+
+def _files(name: str, folder: Path | None, part: PartName) -> tuple[Path, Path]:
+    """Of the images, and of their labels."""
+    folder, stem = home(name, folder), STEMS[part]
+    images = _there(name, folder, f"{stem}-images-idx3-ubyte")
+    return images, _there(name, folder, f"{stem}-labels-idx1-ubyte")
 
 
 def _there(name: str, folder: Path, stem: str) -> Path:

@@ -16,15 +16,16 @@ from pathlib import Path
 import numpy as np
 
 from search_spaces import names
-from trainers.data.cifar import read_cifar10, read_cifar100
+from trainers.data.cifar import check_cifar10, check_cifar100, read_cifar10, read_cifar100
 from trainers.data.digits import read_digits
-from trainers.data.folder import read_folder
-from trainers.data.idx import read_mnist_like
+from trainers.data.folder import check_folder, read_folder
+from trainers.data.idx import check_mnist_like, read_mnist_like
 from trainers.data.images import Images, Part, PartName, Reader, Subset, check_labels, digest
 from trainers.data.splits import drawn, given, whole
 
 STATISTICS_BYTES = 256 * 2**20  # pixels that mean and deviation are taken from, at most
 AT_ONCE_BYTES = 16 * 2**20
+LARGEST = 4096  # pixels a side: one image is 48 MiB then
 CLOTHES = (
     "T-shirt/top",
     "Trouser",
@@ -61,12 +62,16 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A row of the table: what the set is, which files it wants, where they come from."""
+    """A row of the table: what the set is, which files it wants, where they come from.
+
+    `check`: raises where there is nothing to test with, told by the names of files alone.
+    """
 
     about: str
     files: str
     origin: str
     read: Reader
+    check: Callable[[Path | None], None] | None = None
 
 
 IDX_FILES = "{train,t10k}-{images-idx3,labels-idx1}-ubyte, with .gz or without"
@@ -82,30 +87,35 @@ DATA_SETS = {
         IDX_FILES,
         "Y. LeCun, C. Cortes, C. Burges, 1998; from a mirror",
         partial(read_mnist_like, "mnist", tuple("0123456789")),
+        partial(check_mnist_like, "mnist"),
     ),
     "fashion-mnist": Source(
         "60,000 and 10,000 pieces of clothing, 28x28 grey",
         IDX_FILES,
         "H. Xiao, K. Rasul, R. Vollgraf, 2017, github.com/zalandoresearch/fashion-mnist; MIT",
         partial(read_mnist_like, "fashion-mnist", CLOTHES),
+        partial(check_mnist_like, "fashion-mnist"),
     ),
     "cifar10": Source(
         "50,000 and 10,000 photos of 10 classes, 32x32",
         "data_batch_{1..5}.bin and test_batch.bin, or each as a mosaic, .webp and .labels",
         "A. Krizhevsky, 2009, www.cs.toronto.edu/~kriz/cifar.html",
         read_cifar10,
+        check_cifar10,
     ),
     "cifar100": Source(
         "50,000 and 10,000 photos of 100 classes, 32x32",
         "train.bin, test.bin, fine_label_names.txt",
         "A. Krizhevsky, 2009, www.cs.toronto.edu/~kriz/cifar.html",
         read_cifar100,
+        check_cifar100,
     ),
     "imagefolder": Source(
         "a folder of images, or a .zip of one; imagefolder:64 brings them to 64x64",
         "train/CLASS/IMAGE, and test/CLASS/IMAGE or val/CLASS/IMAGE",
         "you",
         partial(read_folder, None),
+        check_folder,
     ),
 }
 
@@ -116,7 +126,7 @@ def load(name: str, folder: Path | None = None, *, seed: int = 0, held_out: floa
     A data set that says itself what to hold out is followed; seed and share then change nothing.
     But where the share is 0, all is there to train with and the selection split is empty.
     """
-    part = _read(name, folder, "train")
+    part = read_part(name, folder, "train")
     labels = part.images.labels
     if held_out == 0:
         train, selection = whole(labels, part.classes)
@@ -141,7 +151,22 @@ def load(name: str, folder: Path | None = None, *, seed: int = 0, held_out: floa
 
 def load_test(name: str, folder: Path | None = None) -> Part:
     """The test split: for the last evaluation, and nothing else."""
-    return _read(name, folder, "test")
+    return read_part(name, folder, "test")
+
+
+def check_test(name: str, folder: Path | None = None) -> None:
+    """An error where a test split is not there or not of the same classes: better before a training
+    than behind it.
+
+    Only names of files and folders are looked at. Of a data set of one's own nothing is known
+    before it is read, and the test split is read once, at the end.
+    """
+    base, colon, _ = name.partition(":")
+    if colon and base != "imagefolder":
+        return
+    source = DATA_SETS.get(base)
+    if source is not None and source.check is not None:
+        source.check(folder)
 
 
 def find_reader(name: str) -> Reader:
@@ -149,8 +174,10 @@ def find_reader(name: str) -> Reader:
     if name in DATA_SETS:
         return DATA_SETS[name].read
     if base == "imagefolder":
-        if not size.isdecimal() or int(size) == 0:
-            raise ValueError(f"{name!r}: a number of pixels is wanted, as in imagefolder:64")
+        if not size.isdecimal() or not 1 <= int(size) <= LARGEST:
+            raise ValueError(
+                f"{name!r}: a number of pixels is wanted, as in imagefolder:64, up to {LARGEST}"
+            )
         return partial(read_folder, int(size))
     if not colon:
         raise names.unknown("data set", name, DATA_SETS)
@@ -191,12 +218,19 @@ def statistics(images: Images) -> tuple[tuple[float, ...], tuple[float, ...]]:
     return tuple(mean.tolist()), tuple(std.tolist())
 
 
-def _read(name: str, folder: Path | None, part: PartName) -> Part:
+def read_part(name: str, folder: Path | None, part: PartName) -> Part:
+    """A part as it lies there, if its labels and classes are such that one can learn from it."""
     found = find_reader(name)(folder, part)
     if not isinstance(found, Part):
         raise ValueError(f"{name!r} is to give a Part; it gave {type(found).__name__}")
     if len(found.images) == 0:
         raise ValueError(f"{name}: there is no image in the {part} part")
+    if len(found.classes) < 2:
+        wrong = "" if folder is None else f"; is a folder in {folder} one level wrong?"
+        raise ValueError(
+            f"{name}: two classes or more are wanted; the {part} part has only "
+            f"{', '.join(found.classes) or 'images'}{wrong}"
+        )
     labels, count = np.asarray(found.images.labels), len(found.images)
     try:
         check_labels(labels, len(found.classes))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +24,9 @@ class Tree(Protocol):
         """All files in and below a folder, by their names from the top."""
         ...
 
-    def size(self, file: str) -> int: ...
+    def checksum(self, file: str) -> str:
+        """Of all that is in a file: its length and CRC-32, as a .zip has them of each."""
+        ...
 
     def read(self, file: str) -> bytes: ...
 
@@ -62,8 +65,9 @@ class OnDisk:
             found += [(at / name).as_posix() for name in names if _shown(name)]
         return sorted(found)
 
-    def size(self, file: str) -> int:
-        return (self.root / file).stat().st_size
+    def checksum(self, file: str) -> str:
+        data = self.read(file)
+        return _checksum(len(data), zlib.crc32(data))
 
     def read(self, file: str) -> bytes:
         return (self.root / file).read_bytes()
@@ -81,19 +85,19 @@ class Archive:
 
     zip: Path
     top: str
-    sizes: Mapping[str, int]
+    checksums: Mapping[str, str]
     modified: int
 
     def folders(self, folder: str) -> list[str]:
         start = f"{folder}/"
-        below = (name[len(start) :] for name in self.sizes if name.startswith(start))
+        below = (name[len(start) :] for name in self.checksums if name.startswith(start))
         return sorted({rest.split("/")[0] for rest in below if "/" in rest})
 
     def files(self, folder: str) -> list[str]:
-        return sorted(name for name in self.sizes if name.startswith(f"{folder}/"))
+        return sorted(name for name in self.checksums if name.startswith(f"{folder}/"))
 
-    def size(self, file: str) -> int:
-        return self.sizes[file]
+    def checksum(self, file: str) -> str:
+        return self.checksums[file]
 
     def read(self, file: str) -> bytes:
         try:
@@ -116,14 +120,14 @@ def _archive(file: Path) -> Archive:
         infos = _handle(file, modified, os.getpid()).infolist()
     except zipfile.BadZipFile as error:
         raise ValueError(f"{file}: not a whole .zip: {error}") from error
-    sizes = {
-        info.filename: info.file_size
+    checksums = {
+        info.filename: _checksum(info.file_size, info.CRC)
         for info in infos
         if not info.is_dir() and all(map(_shown, info.filename.split("/")))
     }
-    heads = [f"/{name}".partition("/train/") for name in sizes]
+    heads = [f"/{name}".partition("/train/") for name in checksums]
     top = min((f"{head}/"[1:] for head, found, _ in heads if found), key=len, default="")
-    inside = {n.removeprefix(top): size for n, size in sizes.items() if n.startswith(top)}
+    inside = {n.removeprefix(top): c for n, c in checksums.items() if n.startswith(top)}
     return Archive(file, top, inside, modified)
 
 
@@ -131,6 +135,10 @@ def _archive(file: Path) -> Archive:
 def _handle(file: Path, modified: int, process: int) -> zipfile.ZipFile:
     """An open archive. Threads may share one; forked processes would share its position."""
     return zipfile.ZipFile(file)
+
+
+def _checksum(length: int, crc: int) -> str:
+    return f"{length} {crc:08x}"
 
 
 def _shown(name: str) -> bool:
