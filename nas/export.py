@@ -64,8 +64,9 @@ def _picked(home: Path, word: str) -> Path:
     from nas.picks.product import packed_of
     from reports.run import read
 
-    there = home / "picks" / word
-    return packed_of(there if there.is_dir() else home / "picks" / find(read(home), word).arch.key)
+    picks = home / "picks"
+    folders = [there.name for there in picks.glob("*/")]
+    return packed_of(picks / (word if word in folders else find(read(home), word).arch.key))
 
 
 def _does(asked: Export) -> None:

@@ -72,15 +72,18 @@ def read(folder: Path) -> Run:
         known=table(folder / "known.csv"),
         ops=table(folder / "ops.csv"),
         kernels=table(folder / "kernels.csv"),
-        picks=[pick for pick in map(_object, _results(folder)) if pick is not None],
+        picks=_picks(folder),
         fidelity=_object(folder / "fidelity.json"),
         latency=_latency(folder),
         tables=sorted(file.name for file in folder.glob("*.csv")),
     )
 
 
-def _results(folder: Path) -> list[Path]:
-    return sorted(folder.glob("picks/*/result.json"))
+def _picks(folder: Path) -> list[dict[str, Any]]:
+    """What came of each, and as `asked` how it was trained."""
+    homes = [result.parent for result in sorted(folder.glob("picks/*/result.json"))]
+    each = [(_object(home / "result.json"), _object(home / "asked.json")) for home in homes]
+    return [{**result, "asked": asked or {}} for result, asked in each if result is not None]
 
 
 def _latency(folder: Path) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from kernels.engine import Engine
@@ -28,7 +29,7 @@ def schedule(job: Job) -> str:
 def packed_of(home: Path) -> Path:
     """The packed file of a pick, or an error that says how it is made."""
     if not (home / PACKED).exists():
-        run, key = home.parents[1], home.name.partition("-s")[0]
+        run, key = shlex.quote(str(home.parents[1])), home.name.partition("-s")[0]
         raise ValueError(
             f"{home.name} is not retrained yet; `python -m nas.retrain {run} --pick {key}` does it"
         )

@@ -6,7 +6,7 @@ function tags(one) {
     SEVERAL && tag(runName(one)), one.knee && tag("knee", "on"), one.front && tag("front", "on"), one.fixed && tag("known"),
     strange(one) && !one.known && tag(`on ${strange(one)}`),
     one.picks.length > 0 && tag("retrained", "re"), one.status === "infeasible" && tag("beyond the limits", "bad"), one.status === "failed" && tag("failed", "bad"),
-    one.trusted === false && tag("timed on a busy machine", "bad"), one.on_measured === false && tag("beaten when measured", "bad"));
+    one.trusted === false && tag("timed on a busy machine", "bad"), one.on_measured === false && tag("beaten when measured", "bad"), tooSlow(one) && tag("too slow when measured", "bad"));
 }
 
 // The short form beside the front.
@@ -17,7 +17,7 @@ function summary(one) {
     el("table", { class: "numbers" }, el("tbody", {}, [
       [`${METRIC}, search`, percent(accuracy(one))],
       there(retrainedTo(one)) && [`${METRIC}, retrained`, percent(retrainedTo(one))],
-      ["time, predicted", ms(one.latency_ms)], ["time, measured", ms(one.measured_ms)],
+      ["time, predicted", ms(one.latency_ms)], ["time, measured", measuredTime(one)],
       ["weights", bytes(one.size_bytes)], there(fileOf(one)) && ["file", bytes(fileOf(one))], ["peak memory", bytes(one.memory_bytes)],
     ].filter(Boolean).map(([name, value]) => el("tr", {}, el("th", { scope: "row" }, name), el("td", {}, value))))),
     el("div", { class: "controls" },
@@ -88,19 +88,24 @@ function threeOf(one) {
     column("packed", mean(accuracies(one, "packed")), packed.length ? [seeds(packed, "packed"), `the file, ${packed.map((pick) => count(pick.packed.decisions)).join(" and ")} of ${count(packed[0].packed.count)} decisions differ`] : "not yet", "re"));
 }
 
+// What the search never measured may have been when it was retrained.
+function measuredTime(one) {
+  const took = one.picks.find((pick) => there(pick.measured_ms));
+  if (there(one.measured_ms)) return timeWithin(one.measured_ms, one.spread_ms);
+  return took ? `${timeWithin(took.measured_ms, took.spread_ms)}, retrained` : "not yet";
+}
+
 function numbersOf(one, before) {
   const ratio = (of) => {
     const a = before && of(before), b = of(one);
     return there(a) && there(b) && a && a !== b ? el("span", { class: "delta" }, ` ×${fixed(b / a)}`) : null;
   };
-  const took = one.picks.find((pick) => there(pick.measured_ms));
-  const measured = there(one.measured_ms) ? timeWithin(one.measured_ms, one.spread_ms) : took ? `${timeWithin(took.measured_ms, took.spread_ms)}, retrained` : "not yet";
   const points = before && there(accuracy(before)) && there(accuracy(one)) ? 100 * (accuracy(one) - accuracy(before)) : null;
   const off = there(one.measured_ms) && there(one.latency_ms) ? ` (${signed(100 * (one.latency_ms / one.measured_ms - 1))} %)` : "";
   const rows = [
     points && [`${METRIC} in the search, beside the other`, el("span", { class: "delta" }, `${signed(points)} points`)],
     ["time, predicted", [ms(one.latency_ms) + off, ratio((o) => o.latency_ms)]],
-    ["time, measured", [measured, ratio((o) => o.measured_ms)]],
+    ["time, measured", [measuredTime(one), ratio((o) => o.measured_ms)]],
     ["weights", [bytes(one.size_bytes), ratio((o) => o.size_bytes)]],
     there(fileOf(one)) && ["file", [bytes(fileOf(one)), ratio(fileOf)]],
     ["peak memory", [bytes(one.memory_bytes), ratio((o) => o.memory_bytes)]],
@@ -137,7 +142,8 @@ function opsOf(one) {
 }
 
 function retrainOf(one) {
-  const again = one.picks.length ? ` --seed ${1 + Math.max(...one.picks.map((pick) => pick.seed))}` : "";
+  const [first] = one.picks; // another seed learns as it did: their mean is of one schedule
+  const again = first ? `${first.again} --seed ${1 + Math.max(...one.picks.map((pick) => pick.seed))}` : "";
   const text = `${RUNS[one.run].commands.retrain} ${one.key}${again}`;
   return el("div", {}, el("p", { class: "note" }, one.picks.length ? "To retrain it once more, with another seed:" : "To retrain it and get the packed file:"), command(text));
 }

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from nas import retrain
+from nas import export, retrain
 from nas.picks import chosen, planned
 from nas.picks.asked import Retrain
 from reports.data import knee_of
@@ -153,3 +153,25 @@ def test_a_line_of_another_backbone_than_the_runs_is_said_to_be(
         "digits | 3x1 mean: not on the run's backbone (digits+w0.25): "
         "more than its structure differs"
     ]
+
+
+@pytest.fixture
+def spaced(tmp_path: Path) -> Path:
+    return write(MadeUp(trials=20, backbone="digits", picks=1), tmp_path / "a run")
+
+
+def test_the_command_that_retrains_what_is_exported_can_be_copied(
+    spaced: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert export.main([str(spaced), "--pick", "best", "--c", str(spaced / "c")]) == 2
+    assert f"`python -m nas.retrain '{spaced}' --pick " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["", ".", "../picks"])
+def test_a_folder_of_a_run_that_is_no_pick_is_not_exported(
+    word: str, spaced: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(ValueError, match="is not one of knee") as said:
+        planned.planned(Retrain(run=spaced, pick=[word]))
+    assert export.main([str(spaced), "--pick", word, "--c", str(spaced / "c")]) == 2
+    assert capsys.readouterr().err == f"nas.export: error: {said.value}\n"

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from nas.report import report
 from reports.made_up import MadeUp, write
 from reports.run import read
@@ -104,3 +106,42 @@ def test_a_pick_on_another_backbone_says_so(browse: Any, tmp_path: Path) -> None
     assert "on digits+w2" in page.inner_text("#architecture .tags").lower()
     page.click("#front .grid tbody tr")
     assert "on digits" not in page.inner_text("#architecture .tags").lower()
+
+
+USUAL = {"recipe": "standard", "epochs": None, "from": "scratch", "teacher": None,
+         "precision": "float32", "training-workers": 1}  # fmt: skip
+LONGER = {**USUAL, "recipe": "fast", "epochs": 0.2, "from": "supernet 0123456789ab",
+          "teacher": "/a teacher", "precision": "bf16", "training-workers": 2}  # fmt: skip
+AS_LONG = (
+    " --recipe fast --epochs 0.2 --from supernet --teacher '/a teacher' --precision bf16"
+    " --training-workers 2"
+)
+
+
+@pytest.mark.parametrize(("asked", "options"), [(USUAL, ""), (LONGER, AS_LONG)])
+def test_another_seed_is_trained_as_the_first_was(
+    browse: Any, tmp_path: Path, asked: dict[str, Any], options: str
+) -> None:
+    run = write(MadeUp(trials=20, backbone="digits", picks=1), tmp_path / "run")
+    (result,) = run.glob("picks/*/result.json")
+    result.with_name("asked.json").write_text(json.dumps(asked))
+    page = browse(report([run], tmp_path / "report.html")).page
+    page.click("#architecture .controls button")
+    said = page.inner_text("#architecture article code")
+    assert said == f"python -m nas.retrain {run} --pick {result.parent.name}{options} --seed 1"
+
+
+def test_a_time_that_was_taken_when_it_was_retrained_is_on_both_cards(
+    browse: Any, tmp_path: Path
+) -> None:
+    run = write(MadeUp(trials=20, backbone="digits", lines=1), tmp_path / "run")
+    (result,) = run.glob("picks/*/result.json")
+    took = {"measured_ms": 0.0562, "spread_ms": 0.0011}
+    result.write_text(json.dumps({**json.loads(result.read_text()), **took}))
+    page = browse(report([run], tmp_path / "report.html")).page
+    page.click("#architecture .controls button")
+    times = [
+        [line for line in page.inner_text(card).splitlines() if line.startswith("time, measured")]
+        for card in ("#front aside .numbers", "#architecture article .numbers")
+    ]
+    assert times[0] == times[1] == ["time, measured\t56.2 ± 1.1 µs, retrained"]
