@@ -68,10 +68,13 @@ def _fidelity(asked: Fidelity, screen: Screen) -> dict[str, Any]:
 
 
 def _advice(asked: Fidelity, found: dict[str, Any]) -> str:
-    """A search goes by the correction only where that ranks better than the supernet alone."""
+    """A search goes by the correction only where that ranks better than the supernet alone, and
+    better than chance."""
     plain, corrected = found["tau"], found["corrected"]["tau"]
     if corrected is None or (plain is not None and corrected <= plain):
         return "the correction ranks no better than the supernet alone: --corrected gains nothing"
+    if corrected <= 0:
+        return "the correction ranks no better than chance: --corrected gains nothing"
     return f"a search with --supernet {asked.run} --corrected {asked.run} goes by it"
 
 

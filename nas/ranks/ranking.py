@@ -71,14 +71,14 @@ def sampled(work: Work, count: int, seed: int, bar: Bar) -> list[Sampled]:
             if candidates is None:
                 weights = arrays(home_of(work))
                 candidates = Candidates(work.space, work.job, weights, work.asked.tune_steps)
-            accuracy = candidates.score(arch).share
+            error = 1 - candidates.score(arch).share
         else:
-            accuracy = 1 - trial.scored.values["error"]
+            error = trial.scored.values["error"]
         planned = work.plan(arch)
         found.append(
             Sampled(
                 arch=arch,
-                supernet=accuracy,
+                supernet=1 - error,  # equal ones stay equal, whoever scored them
                 bases=bases(arch),
                 ops=cost(planned).ops,
                 predicted_ms=latency.predict_ns(planned) / 1e6,
@@ -95,12 +95,16 @@ def bases(arch: Arch) -> int:
 
 
 def trainings(work: Work, asked: Fidelity, of: Sequence[Sampled]) -> list[Standalone]:
-    """Of each architecture one with each seed: the images of the supernet, split as there."""
+    """Of each architecture one with each seed: the images of the supernet, split as there.
+
+    The supernet's own seed is none of them: first weights and batches would be those that it had.
+    """
     search = training(work.asked, work.seed)
     length = asked.epochs if asked.recipe or asked.epochs else search.epochs
+    seeds = [seed for seed in range(asked.seeds + 1) if seed != work.seed][: asked.seeds]
     made = []
     for one in of:
-        for seed in range(asked.seeds):
+        for seed in seeds:
             home = (work.run.home / "fidelity" / f"{one.arch.key}-s{seed}").absolute()
             given = {
                 **asdict(search),
