@@ -53,7 +53,7 @@ def _retrain(asked: Retrain, screen: Any) -> list[Path]:
     from trainers.learning.stop import asked_to_stop
 
     every = planned(asked)
-    for line in foreign(asked.run, every):
+    for line in (*foreign(asked.run, every), *_untimed(asked.run)):
         screen.say("retrain", line)
     job = every[0].training.job()  # what cannot be done is said before anything is noted
     shareable(job.recipe.batch, asked.training_workers)
@@ -75,6 +75,14 @@ def _retrain(asked: Retrain, screen: Any) -> list[Path]:
     if errors:
         raise ValueError("; ".join(f"{name}: {error}" for name, error in errors.items()))
     return done
+
+
+def _untimed(run: Path | None) -> list[str]:
+    from nas.phases.profiling import elsewhere
+    from nas.runs.run import Run
+
+    why = None if run is None else elsewhere(Run(run), Run(run).asked.threads)
+    return [] if why is None else [why]
 
 
 INSTEAD = "Another --seed gets a folder of its own; to train this one anew, delete its folder"

@@ -9,8 +9,8 @@ from typing import Any
 
 from nas.console.screen import Screen
 from nas.phases.learning import split_of
-from nas.phases.work import Work, training
-from nas.runs.run import Run
+from nas.phases.work import Work, of_images, training
+from nas.runs.run import Run, same_images
 from nas.runs.settings import Settings
 from reports.run import read
 from reports.written import report
@@ -33,5 +33,6 @@ def work_on(home: Path, asked: Settings, screen: Screen, stopped: Callable[[], b
     """On one thread, as the processes that score: sums of another number round otherwise."""
     seed = split_of(asked)
     job = replace(training(asked, seed), threads=1).job()
+    same_images(Run(home), of_images(job.data), "--data-dir names a folder that has them")
     space = space_for(asked.space, asked.backbone, job, asked.usual.backbone)
     return Work(Run(home), asked, job, space, seed, screen, stopped)

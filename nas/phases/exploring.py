@@ -101,7 +101,7 @@ def plan_of(work: Work) -> Plan:
         batch=work.run.about.get("batch", asked.told_together),
         seed=asked.seed,
         first=tuple(begin),
-        most=max(asked.trials, work.run.about["asked"]["trials"]),
+        most=asked.trials,
     )
 
 

@@ -11,7 +11,7 @@ from nas.phases.work import Work
 from nas.runs.run import Run
 from nas.times.latency import Latency, Sample, fit
 from nas.times.whole import engine_of, timed, turns
-from search_spaces.plan import Plan
+from search_spaces.arch import Arch
 from search_spaces.searched import searched
 
 FITTED = 16  # random architectures that are measured whole, none of them a known one
@@ -29,6 +29,19 @@ def read_latency(run: Run) -> Latency:
     return Latency(profile.load(run.home / "profile.json"), **numbers)
 
 
+def elsewhere(run: Run, threads: int) -> str | None:
+    """Why programs that are timed now do not belong to the profile; None where they do."""
+    here = profile.empty(Asked(threads=threads))
+    there = read_latency(run).profile if run.has("latency.json") else here
+    if there.same_place(here):
+        return None
+    mine, theirs = (
+        f"{p.machine['name']}, core {p.core}, threads {p.threads}, {p.isa or 'any instruction set'}"
+        for p in (here, there)
+    )
+    return f"not timed: the profile is of {theirs}; this is {mine}"
+
+
 def measured_here(work: Work) -> bool:
     """Whether whole programs measured now belong to the profile: one machine, build, threads."""
     return latency_of(work).profile.same_place(profile.empty(_how(work)))
@@ -40,15 +53,15 @@ def profiling(work: Work) -> str:
         return _from_file(work)
     wanted = ops_of(work)
     found = _measured(work, wanted)
-    latency, count = _fitted(work, found)
+    latency, fitted_to = _fitted(work, found)
     profile.save(found, work.run.home / "profile.json")
-    _keep(work, latency, count)
+    _keep(work, latency, fitted_to)
     for name in (PART, PART_OF):
         (work.run.home / name).unlink(missing_ok=True)
     threads = "1 thread" if found.threads == 1 else f"{found.threads} threads"
-    return f"{len(wanted)} ops and {count} whole programs, {threads} of {found.machine['cpu']}" + (
-        f"; {found.doubt}" if found.doubt else ""
-    )
+    timed_here = f"{len(wanted)} ops and {len(fitted_to)} whole programs"
+    doubt = f"; {found.doubt}" if found.doubt else ""
+    return f"{timed_here}, {threads} of {found.machine['cpu']}{doubt}"
 
 
 def ops_of(work: Work) -> list[Op]:
@@ -73,33 +86,35 @@ def _measured(work: Work, wanted: list[Op]) -> Profile:
             found, done = found.with_entries(entries), done + 1
             profile.save(found, home / PART)
             work.run.put(PART_OF, done)
-            bar.at(done, total, f"{len(found.entries)} of {len(wanted)} ops, pass by pass")
+            bar.at(done, total, f"{len(wanted)} ops, {profile.pass_of(len(wanted), done)}")
             work.check()
     return found
 
 
-def _fitted(work: Work, found: Profile) -> tuple[Latency, int]:
-    """What lies between ops, from programs measured whole."""
-    plans = _drawn(work)
+def _fitted(work: Work, found: Profile) -> tuple[Latency, list[str]]:
+    """What lies between ops, from programs measured whole; the keys of these."""
+    archs = _drawn(work)
+    plans = [work.plan(arch) for arch in archs]
     engines = {n: engine_of(planned, _how(work)) for n, planned in enumerate(plans)}
     with work.screen.bar("profile") as bar:
         for done, times in enumerate(timed(engines), 1):  # noqa: B007
             bar.at(done, turns(len(plans)), f"{len(plans)} whole programs")
             work.check()
-    return fit(found, [Sample(p, times[n].median_ns) for n, p in enumerate(plans)]), len(plans)
+    latency = fit(found, [Sample(p, times[n].median_ns) for n, p in enumerate(plans)])
+    return latency, [arch.key for arch in archs]
 
 
-def _drawn(work: Work) -> list[Plan]:
+def _drawn(work: Work) -> list[Arch]:
     """Nothing that will be looked at is among them, unless it is drawn by chance, or the space is
     so small that it has little else."""
     rng, known = Random("whole programs"), {*work.known_archs.values()}
     drawn = [work.space.decode(work.space.sample(rng)) for _ in range(50 * FITTED)]
     others = [arch for arch in dict.fromkeys(drawn) if arch not in known]
-    return [work.plan(arch) for arch in (others if len(others) > 3 else drawn)[:FITTED]]
+    return (others if len(others) > 3 else drawn)[:FITTED]
 
 
-def given(work: Work) -> tuple[Latency, int]:
-    """From a file, and on how many programs it was fitted; an error where ops are missing.
+def given(work: Work) -> tuple[Latency, list[str]]:
+    """From a file, and the programs that it was fitted on; an error where ops are missing.
 
     A profile of another machine says nothing of what lies between ops, unless a run has it.
     """
@@ -125,25 +140,27 @@ def given(work: Work) -> tuple[Latency, int]:
         )
     run = Run(path.parent)
     if path.name == "profile.json" and run.has("latency.json"):
-        return read_latency(run), int(run.get("latency.json")["fitted_on"])
-    return Latency(found), 0
+        return read_latency(run), run.get("latency.json").get("fitted", [])
+    return Latency(found), []
 
 
 def _from_file(work: Work) -> str:
-    latency, count = given(work)
+    latency, fitted_to = given(work)
     profile.save(latency.profile, work.run.home / "profile.json")
-    _keep(work, latency, count)
+    _keep(work, latency, fitted_to)
     found = latency.profile
-    return f"{len(found.entries)} ops of {found.machine['cpu']}, from {work.asked.profile}"
+    plain = "" if fitted_to else "; what lies between ops is not in them"
+    return f"{len(found.entries)} ops of {found.machine['cpu']}, from {work.asked.profile}{plain}"
 
 
-def _keep(work: Work, latency: Latency, count: int) -> None:
+def _keep(work: Work, latency: Latency, fitted_to: list[str]) -> None:
     work.run.put(
         "latency.json",
         {
             "overhead_ns": latency.overhead_ns,
             "node_ns": latency.node_ns,
             "factor": latency.factor,
-            "fitted_on": count,
+            "fitted_on": len(fitted_to),
+            "fitted": fitted_to,
         },
     )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from nas.console.screen import Screen
@@ -15,10 +16,13 @@ from search_spaces.arch import Arch
 from search_spaces.plan import Plan
 from search_spaces.searched import planned
 from search_spaces.space import Space
+from search_spaces.text import to_text
 from search_spaces.uniform import known_archs
 from trainers.asked import Asked
+from trainers.data.images import digest
 
 if TYPE_CHECKING:
+    from trainers.data.sets import DataSet
     from trainers.job import Job
 
 
@@ -86,16 +90,31 @@ def facts(job: Job, space: Space) -> dict[str, Any]:
             "architectures": count.architectures,
             "exact": count.exact,
             "axes": axes_of(space),
+            "digest": meaning(space),
         },
-        "data": {
-            "name": job.data.name,
-            "digest": job.data.digest,
-            "shape": list(job.data.train.shape),
-            "classes": list(job.data.classes),
-            "train": len(job.data.train),
-            "selection": len(job.data.selection),
-        },
+        "data": of_images(job.data),
         "metric": job.task.metric,
+    }
+
+
+def meaning(space: Space, some: int = 200) -> str:
+    """A digest of what genomes mean there, as far as a sample tells."""
+    rng = Random("meaning")
+    archs = [to_text(space.decode(space.sample(rng))) for _ in range(some)]
+    return digest(repr((space.axes, space.backbone, archs)).encode())
+
+
+def of_images(data: DataSet) -> dict[str, Any]:
+    """Enough to split the same images again, and to see whether they still are the same."""
+    return {
+        "name": data.name,
+        "digest": data.digest,
+        "split": data.seed,
+        "held_out": data.held_out,
+        "shape": list(data.train.shape),
+        "classes": list(data.classes),
+        "train": len(data.train),
+        "selection": len(data.selection),
     }
 
 

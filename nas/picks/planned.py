@@ -13,12 +13,13 @@ from kernels.machine import usable_cores
 from nas.phases.existing import asked_of
 from nas.phases.learning import supernet_home
 from nas.phases.profiling import read_latency
+from nas.phases.work import of_images
 from nas.picks import chosen
 from nas.picks.asked import Retrain
 from nas.picks.chosen import Pick
 from nas.picks.retraining import Retraining
 from nas.runs.homes import ASKED
-from nas.runs.run import Run, read_json
+from nas.runs.run import Run, read_json, same_images
 from nas.runs.settings import USUAL, Settings, Usual
 from nas.times.latency import Latency
 from reports.run import read
@@ -28,6 +29,7 @@ from search_spaces.known import KNOWN, find_arch
 from search_spaces.planner import plan
 from search_spaces.text import parse, to_text
 from trainers.asked import Asked
+from trainers.data.sets import check_test, load
 from trainers.job import usual_backbone
 from trainers.starting import Start
 
@@ -48,12 +50,14 @@ def planned(asked: Retrain) -> list[Retraining]:
 def _of_a_run(
     asked: Retrain, run: Path, search: Settings, found: Sequence[Pick]
 ) -> list[Retraining]:
+    folder = asked.data_dir or search.data_dir
+    _check_images(Run(run), folder)
     latency = read_latency(Run(run)) if Run(run).has("latency.json") else None
     start = _start(asked, search) if asked.from_ == "supernet" else None
     here = latency is None or latency.profile.same_place(
         profile.empty(profile.Asked(threads=search.threads))
     )
-    training = _training(asked, search.data, asked.data_dir or search.data_dir, len(found))
+    training = _training(asked, search.data, folder, len(found))
     training = replace(training, recipe=asked.recipe or search.recipe or search.usual.recipe)
     made = []
     for pick in found:
@@ -75,6 +79,14 @@ def _of_a_run(
             )
         )
     return made
+
+
+def _check_images(run: Run, folder: Path | None) -> None:
+    """What is trained now on all images is compared with what the search saw of the same ones."""
+    data = run.about["data"]
+    if "split" in data:  # older runs do not say it
+        now = load(data["name"], folder, seed=data["split"], held_out=data["held_out"])
+        same_images(run, of_images(now), "--data-dir names a folder that has them")
 
 
 def foreign(run: Path | None, every: Sequence[Retraining]) -> list[str]:
@@ -111,7 +123,9 @@ def _without_a_run(asked: Retrain) -> Retraining:
 
 
 def _training(asked: Retrain, data: str, data_dir: Path | None, count: int) -> Asked:
-    """On all images that there are to train with: nothing is left to choose by them."""
+    """On all images that there are to train with: nothing is left to choose by them. Where those to
+    test with are missing, that is said now."""
+    check_test(data, data_dir)
     return Asked(
         data=data,
         data_dir=data_dir and data_dir.absolute(),

@@ -9,14 +9,14 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from kernels import files, machine
+from kernels import files, machine, profile
 from nas.runs.settings import Settings, differences, from_data, to_data
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Run:
         import pandas
 
         try:
-            return pandas.read_csv(self.home / name)
+            return pandas.read_csv(self.home / name, dtype={"key": str})  # some look like numbers
         except pandas.errors.EmptyDataError:  # no rows, so nobody knew of columns
             return pandas.DataFrame()
 
@@ -115,7 +115,19 @@ def read_json(path: Path) -> Any:
 def otherwise(asked: Settings) -> list[str]:
     """Options that its run, where it is there, was begun with and that are others now."""
     run = Run(asked.home)
-    return differences(run.about["asked"], asked) if run.has("run.json") else []
+    if not run.has("run.json"):
+        return []
+    before = run.about["asked"]
+    if _has_profile(run, asked.profile):
+        before = {**before, "profile": str(asked.profile)}
+    return differences(before, asked)
+
+
+def _has_profile(run: Run, path: Path | None) -> bool:
+    """Whether the run's profile is the one in this file, which may have moved since."""
+    if path is None or not path.is_file() or not run.has("profile.json"):
+        return False
+    return profile.load(path) == profile.load(run.home / "profile.json")
 
 
 @contextmanager
@@ -132,12 +144,14 @@ def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Ite
                 f"{run.home} was begun with other options: {'; '.join(different)}. The same "
                 "options go on with it; another --run begins anew"
             )
-        _same_images(run.about, facts)
+        same_images(run, facts["data"], "Another --run begins anew")
+        _same_space(run, facts["space"])
     elif run.home.exists() and any(run.home.iterdir()):
         # A process that was killed at once leaves these.
         left = [file.name for file in run.home.iterdir() if not file.name.startswith(".run.json.")]
         if left not in ([], ["run.lock"]):
             raise ValueError(f"{run.home} is there, is not empty and is no run; name another --run")
+    above = [folder for folder in run.home.parents if not folder.exists()]
     run.home.mkdir(parents=True, exist_ok=True)
     with (run.home / "run.lock").open("a") as lock:
         _alone(lock, run.home)
@@ -152,27 +166,42 @@ def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Ite
             yield run
         except (ValueError, OSError):
             if new:
-                unmade(run.home)
+                _unmade(run.home, above)
             raise
+        finally:
+            if new and plan:
+                _unmade(run.home, above)
 
 
-def _same_images(about: dict[str, Any], facts: dict[str, Any]) -> None:
-    before, now = (of.get("data") or {} for of in (about, facts))
-    if before.get("digest") != now.get("digest"):
+def same_images(run: Run, now: Mapping[str, Any], instead: str) -> None:
+    """An error where the images are not those of the run. `instead`: what to do about it."""
+    before = run.about.get("data") or {}
+    if before.get("digest") != now["digest"]:
         raise ValueError(
-            f"the images of {now.get('name')} are no longer those that this run was begun with: "
-            f"their digest was {before.get('digest')}, is {now.get('digest')}. Another --run "
-            "begins anew"
+            f"the images of {now['name']} are no longer those that {run.home} was begun with: "
+            f"their digest was {before.get('digest')}, is {now['digest']}. {instead}"
         )
 
 
-def unmade(home: Path) -> None:
-    """A run that nothing came of yet, because it failed or was only planned, leaves nothing."""
-    left = [*home.iterdir()]
+def _same_space(run: Run, now: Mapping[str, Any]) -> None:
+    before = run.about["space"]
+    if before.get("digest", now["digest"]) != now["digest"]:  # older runs do not say it
+        raise ValueError(
+            f"{now['name']} on {now['backbone']} is no longer the space that {run.home} was begun "
+            "with: the same choices mean other architectures now. Another --run begins anew"
+        )
+
+
+def _unmade(home: Path, above: Sequence[Path]) -> None:
+    """A run that nothing came of yet, because it failed or was only planned, leaves nothing; nor do
+    the folders `above` that were made for it."""
+    left = [*home.iterdir()] if home.exists() else []
     if all(file.name in ("run.json", "run.lock", "phases.json", "log.txt") for file in left):
         for file in left:
             file.unlink()
-        home.rmdir()
+        for folder in (home, *above):
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()
 
 
 def _alone(lock: IO[str], home: Path) -> None:

@@ -49,7 +49,9 @@ class Settings:
         "what", "whose blocks are searched (one that suits the data)", None
     )
     data: str = option("what", "a data set's name, or package.module:name", "digits")
-    data_dir: Path | None = option("what", "where its files are", None, metavar="DIR")
+    data_dir: Path | None = option(
+        "what", "where its files are", None, changes=False, metavar="DIR"
+    )
     held_out: float | None = option(
         "what", "share of the training images that candidates are judged by (0.1)", None
     )

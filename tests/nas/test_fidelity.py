@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from scipy.stats import kendalltau
 
+import nas.retrain
 from nas.console.screen import Screen
 from nas.fidelity import _advice, fidelity, main
 from nas.phases.existing import asked_of, work_on
 from nas.ranks import agreement
 from nas.ranks.asked import Fidelity
-from nas.ranks.ranking import bases, sampled, table
+from nas.ranks.ranking import bases, sampled, table, trainings
 from reports.run import read
 from search_spaces.text import parse
+from trainers.candidates import Candidates
 
 
 @pytest.fixture(autouse=True)
@@ -97,13 +101,64 @@ def test_what_the_search_scored_is_not_scored_again(run_folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("plain", "corrected", "advised"),
-    [(0.4, 0.5, True), (0.5, 0.5, False), (0.5, 0.4, False), (0.5, None, False), (None, 0.1, True)],
+    [
+        (0.4, 0.5, True),
+        (0.5, 0.5, False),
+        (0.5, 0.4, False),
+        (0.5, None, False),
+        (None, 0.1, True),
+        (-0.5, -0.1, False),
+    ],
 )
 def test_a_correction_is_advised_only_where_it_ranks_better(
     plain: float | None, corrected: float | None, advised: bool
 ) -> None:
     said = _advice(Fidelity(run=Path("r")), {"tau": plain, "corrected": {"tau": corrected}})
     assert ("--supernet r --corrected r" in said) is advised
+
+
+def test_seeds_are_others_than_the_supernets(run_folder: Path) -> None:
+    work = work_on(run_folder, asked_of(run_folder), Screen(quiet=True), lambda: False)
+    asked = Fidelity(run=run_folder, archs=4)
+    with work.screen.bar("sample") as bar:
+        sample = sampled(work, 4, 0, bar)
+    for own, wanted in ((0, {1, 2}), (1, {0, 2}), (5, {0, 1})):
+        every = trainings(replace(work, seed=own), asked, sample)
+        assert {one.training.seed for one in every} == wanted
+        assert {one.training.split for one in every} == {own}
+
+
+def test_what_the_search_scored_and_what_is_scored_now_tie_where_they_are_equal(
+    run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`1 - (1 - x)` is not x: of two that get as many images right neither was the better."""
+    share = 0.3
+    monkeypatch.setattr(Candidates, "score", lambda self, arch: SimpleNamespace(share=share))
+    work = work_on(run_folder, asked_of(run_folder), Screen(quiet=True), lambda: False)
+    with work.screen.bar("sample") as bar:
+        one, *_ = sampled(work, 4, 0, bar)
+    scores = run_folder / "scores.jsonl"
+    line = json.loads(scores.read_text().splitlines()[0])
+    line["asked"]["key"], line["scored"]["values"]["error"] = one.arch.key, 1 - share
+    with scores.open("a") as file:
+        file.write(json.dumps(line) + "\n")
+    with work.screen.bar("sample") as bar:
+        found = sampled(work, 4, 0, bar)
+    assert [one.supernet for one in found] == [1 - (1 - share)] * 4
+
+
+@pytest.mark.parametrize("command", ["fidelity", "retrain"])
+def test_other_images_than_those_of_the_run_are_an_error(
+    command: str, run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    about = json.loads((run_folder / "run.json").read_text())
+    about["data"]["digest"] = "another"
+    (run_folder / "run.json").write_text(json.dumps(about))
+    given = {"fidelity": ["--archs", "4"], "retrain": ["--pick", "best"]}[command]
+    does = {"fidelity": main, "retrain": nas.retrain.main}[command]
+    assert does([str(run_folder), *given]) == 2
+    assert "digits are no longer those that" in capsys.readouterr().err
+    assert not [*run_folder.glob("picks/*"), *run_folder.glob("fidelity/*")]
 
 
 def test_one_band_is_one_band() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,20 @@ from typing import Any
 import pytest
 
 from nas.phases.showing import front_table, next_command
+from nas.phases.work import meaning
+from nas.picks.chosen import _ends
 from nas.runs.run import FORMAT, Run, opened
 from nas.runs.settings import Settings
+from reports.data import front_of, knee_of, within
+from reports.run import read
+from search_spaces.arch import Arch
+from search_spaces.backbones import find_backbone
+from search_spaces.group import layers
+from search_spaces.space import Axis, Space
 
-FACTS: dict[str, Any] = {"metric": "accuracy"}
+SPACE = {"name": "groupnet", "backbone": "digits", "digest": "abcd"}
+DATA = {"name": "digits", "digest": "1234"}
+FACTS: dict[str, Any] = {"metric": "accuracy", "data": DATA, "space": SPACE}
 
 
 def asked(home: Path, **more: Any) -> Settings:
@@ -40,7 +52,7 @@ def test_another_process_is_refused_while_one_works_on_it(tmp_path: Path) -> Non
     other = (
         "import sys; from pathlib import Path; from nas.runs.run import opened\n"
         "from nas.runs.settings import Settings\n"
-        "with opened(Settings(run=Path(sys.argv[1])), {}): print('in')\n"
+        f"with opened(Settings(run=Path(sys.argv[1])), {FACTS}): print('in')\n"
     )
 
     def tried() -> subprocess.CompletedProcess[str]:
@@ -202,6 +214,87 @@ def test_the_table_says_what_each_row_is_and_what_is_next(tmp_path: Path) -> Non
         assert str(next_command(run)).endswith("--pick best")
     assert [*table.columns[0].cells] == ["front", "knee", "beaten", "front", "known"]
     assert [*table.columns[-1].cells] == ["k0 a0", "k1 a1", "k2 a2", "k3 a3", "k9 real"]
+
+
+def test_what_is_too_slow_when_measured_is_said_and_not_recommended(tmp_path: Path) -> None:
+    """The limit was kept by what was predicted. The row that would be the knee does not keep it."""
+    sizes = {"latency_ms": 1.0, "size_bytes": 1.0, "memory_bytes": 1.0}
+    found = [(0.9, 1.0), (0.5, 1.5), (0.1, 2.5), (0.35, 1.9), (0.12, 2.1)]
+    rows = [
+        {"key": f"k{n}", "arch": "digits | 3x1 mean", "error": error, "measured_ms": ms} | sizes
+        for n, (error, ms) in enumerate(found)
+    ]
+    with opened(asked(tmp_path / "r", max_latency=2.0), FACTS) as run:
+        run.put_rows("front.csv", rows)
+        table, tables = front_table(run), read(run.home)
+    marks = dict(zip(table.columns[-1].cells, table.columns[0].cells, strict=True))
+    assert {key: mark for key, mark in marks.items() if mark == "too slow"} == {
+        f"k{n} digits | 3x1 mean": "too slow" for n in (2, 4)
+    }
+    knee = knee_of(within(tables, front_of(tables)))
+    assert knee == "k1" != knee_of(front_of(tables))
+    assert _ends(tables, front_of(tables))["best"]()["key"] == "k3"
+    assert _ends(tables, front_of(tables))["knee"]()["key"] == "k1"
+
+
+def test_a_profile_that_moved_is_the_same_profile(tmp_path: Path, op_times: Path) -> None:
+    with opened(asked(tmp_path / "r", profile=op_times), FACTS) as run:
+        shutil.copy(op_times, run.home / "profile.json")
+    moved, other = tmp_path / "moved.json", tmp_path / "other.json"
+    shutil.copy(op_times, moved)
+    content = json.loads(op_times.read_text())
+    content["entries"][0]["median_ns"] += 1
+    other.write_text(json.dumps(content))
+    with opened(asked(tmp_path / "r", profile=moved), FACTS):
+        pass
+    with (
+        pytest.raises(ValueError, match="--profile was"),
+        opened(asked(tmp_path / "r", profile=other), FACTS),
+    ):
+        pass
+
+
+def test_a_space_that_means_otherwise_is_another_run(tmp_path: Path) -> None:
+    with opened(asked(tmp_path / "r"), FACTS) as run:
+        before = run.about
+    other = {**FACTS, "space": {**SPACE, "digest": "other"}}
+    with (
+        pytest.raises(ValueError, match="groupnet on digits is no longer the space"),
+        opened(asked(tmp_path / "r"), other),
+    ):
+        pass
+    assert run.about == before
+    axis = Axis("far", ("no", "yes"))
+
+    def far(chosen: dict[str, str | int]) -> Arch:
+        skips = ((0, 2),) if chosen["far"] == "yes" else ()
+        return Arch("classify", "digits", (layers(1, 1),) * 3, skips)
+
+    def never(chosen: dict[str, str | int]) -> Arch:
+        return replace(far(chosen), skips=())
+
+    of = {meaning(Space("own", find_backbone("digits"), (axis,), how)) for how in (far, never, far)}
+    assert len(of) == 2
+
+
+def test_what_was_only_planned_leaves_no_folder_above_it_either(tmp_path: Path) -> None:
+    home = tmp_path / "there" / "runs" / "deep" / "r"
+    (tmp_path / "there").mkdir()
+    with pytest.raises(KeyboardInterrupt), opened(asked(home), FACTS, plan=True):
+        raise KeyboardInterrupt
+    assert [*(tmp_path / "there").iterdir()] == []
+    (tmp_path / "there" / "runs").mkdir()
+    (tmp_path / "there" / "runs" / "else").touch()
+    with opened(asked(home), FACTS, plan=True):
+        pass
+    assert [*(tmp_path / "there" / "runs").iterdir()] == [tmp_path / "there" / "runs" / "else"]
+
+
+def test_keys_that_look_like_numbers_are_text(tmp_path: Path) -> None:
+    with opened(asked(tmp_path / "r"), FACTS) as run:
+        for key in ("012345678901", "1234e5678901"):
+            run.put_rows("front.csv", [{"key": key, "error": 0.5}])
+            assert list(run.front["key"]) == [key]
 
 
 def test_a_long_front_is_shown_with_its_knee(tmp_path: Path) -> None:
