@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import statistics
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -62,18 +63,32 @@ def _run(run: Run, arches: Arches) -> dict[str, Any]:
         "trials": _columns(run, objectives, axes),
         "front": [_trim(row) for row in front],
         "front_is_final": run.front is not None and words.measured(run),
-        "knee": knee_of(front),
+        "knee": knee_of(within(run, front)),
         "known": [_trim(row) for row in run.known],
         "ops": _by_key(run.ops),
         "kernels": [_trim(row) for row in run.kernels],
-        "picks": [dict(pick) for pick in run.picks],
+        "picks": [_pick(run, pick) for pick in run.picks],
         "fidelity": run.fidelity and dict(run.fidelity),
         "place": words.place(run),
-        "fitted_on": (run.latency or {}).get("fitted_on"),
-        "time": time_errors([*front, *run.known]),
+        **_times(run, [*front, *run.known]),
         "importance": choices.importance(run.trials, axes, wanted),
         "frequency": choices.frequency(run.trials, axes, [row["key"] for row in front]),
     }
+
+
+def _pick(run: Run, pick: Mapping[str, Any]) -> dict[str, Any]:
+    """`again`: the options with which nas.retrain trains as this one was, for another seed.
+
+    Those that say what it does anyway are left out; without a recipe it takes the run's.
+    """
+    told = {name: value for name, value in pick.items() if name != "asked"}
+    asked = dict(pick.get("asked") or {})
+    asked["from"] = str(asked.get("from") or "scratch").split()[0]  # behind it is which supernet
+    usual = {"recipe": run.asked.get("recipe"), "epochs": None, "from": "scratch", "teacher": None}
+    usual |= {"precision": "float32", "training-workers": 1}
+    others = {name: asked[name] for name in usual if asked.get(name) not in (None, usual[name])}
+    again = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in others.items())
+    return {**told, "again": again}
 
 
 def objectives_of(run: Run) -> list[str]:
@@ -99,6 +114,17 @@ def front_of(run: Run) -> list[Row]:
     return [trial for trial, on in zip(first.values(), kept, strict=True) if on]
 
 
+def too_slow(run: Run, row: Row) -> bool:
+    """Measured, it takes longer than was asked for: what was predicted did not."""
+    limit, took = run.asked.get("max_latency"), row.get("measured_ms")
+    return limit is not None and took is not None and _float(took) > float(limit)
+
+
+def within(run: Run, front: Sequence[Row]) -> list[Row]:
+    """Without what is too slow, if anything is left then."""
+    return [row for row in front if not too_slow(run, row)] or [*front]
+
+
 def knee_of(front: Sequence[Row]) -> Cell:
     """The key of the architecture at the knee, by time and error; by measured time if there is."""
     measured = bool(front) and all(row.get("measured_ms") is not None for row in front)
@@ -108,6 +134,18 @@ def knee_of(front: Sequence[Row]) -> Cell:
     best = [n for n, on in enumerate(pareto.front(points)) if on]
     at = pareto.knee([points[n] for n in best])
     return None if at is None else rows[best[at]]["key"]
+
+
+def _times(run: Run, rows: Sequence[Row]) -> dict[str, Any]:
+    """How far predictions were off, if possible of programs that they do not stem from."""
+    latency = run.latency or {}
+    fitted = set(latency.get("fitted") or ())
+    others = time_errors([row for row in rows if row["key"] not in fitted])
+    return {
+        "time": others or time_errors(rows),
+        "fitted_on": latency.get("fitted_on"),
+        "fitted_apart": others is not None,
+    }
 
 
 def time_errors(rows: Sequence[Row]) -> dict[str, Any] | None:
@@ -137,7 +175,12 @@ def growth(runs: Sequence[Run]) -> dict[str, Any]:
     """How the hypervolume of each run grew, all against one reference point."""
     objectives = objectives_of(runs[0])
     wanted = costs(objectives)
-    same = [n for n, run in enumerate(runs) if objectives_of(run) == objectives]
+    plain = runs[0].asked.get("corrected") is None
+    same = [
+        n
+        for n, run in enumerate(runs)
+        if objectives_of(run) == objectives and (run.asked.get("corrected") is None) == plain
+    ]
     if not any(_costs(runs[n], wanted) for n in same):
         return {"curves": [], "bands": [], "reference": None, "left_out": 0}
     reference = [_worst([runs[n] for n in same], name, one) for name, one in wanted.items()]

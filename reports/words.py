@@ -154,6 +154,12 @@ def apart(runs: Sequence[Run]) -> list[str]:
         said.append("The times of these runs are of different machines: they do not compare.")
     elif len({threads for _, threads in where}) > 1:
         said.append("The times of these runs are with different threads: they do not compare.")
+    corrected = [run.name for run in runs if run.asked.get("corrected") is not None]
+    if 0 < len(corrected) < len(runs):
+        said.append(
+            f"Accuracies in the search of {', '.join(corrected)} are corrected by what "
+            "nas.fidelity learnt, those of the others are the supernet's: they do not compare."
+        )
     return said
 
 

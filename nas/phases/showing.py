@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from rich.table import Table
 
 from nas.runs.run import Run
-from reports.data import front_of, knee_of
+from reports.data import front_of, knee_of, too_slow, within
 from reports.run import read
 from reports.words import commands
 
@@ -47,7 +47,8 @@ def next_command(run: Run) -> str | None:
     front = front_of(found)
     if not front:
         return None
-    return f"{commands(found)['retrain']} {'best' if knee_of(front) is None else 'knee'}"
+    knee = knee_of(within(found, front))
+    return f"{commands(found)['retrain']} {'best' if knee is None else 'knee'}"
 
 
 def evenly(rows: Sequence[T], most: int) -> list[T]:
@@ -66,11 +67,13 @@ def _rows(run: Run) -> list[tuple[Any, ...]]:
     keys = {row["key"] for row in every}
     others = [] if known is None else known.to_dict("records")
     every += [row for row in others if row["key"] not in keys]
-    knee, found = knee_of(front_of(read(run.home))), []
+    tables = read(run.home)
+    knee, found = knee_of(within(tables, front_of(tables))), []
+    slow = {row["key"] for row in front_of(tables) if too_slow(tables, row)}
     for row in every:
         time = row["measured_ms"] if _there(row["measured_ms"]) else row["latency_ms"]
         cells = (
-            _mark(row, keys, knee),
+            "too slow" if row["key"] in slow else _mark(row, keys, knee),
             f"{1 - row['error']:.2%}" if _there(row["error"]) else "",
             _ms(row["measured_ms"]),
             _ms(row["latency_ms"]),

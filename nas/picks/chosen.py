@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas.console.units import TIMES, amount
-from reports.data import front_of, knee_of
+from reports.data import front_of, knee_of, within
 from reports.run import Row, Run
 from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
@@ -61,7 +61,7 @@ def all_of(run: Run) -> list[Pick]:
 
 def _ends(run: Run, front: Sequence[Row]) -> dict[str, Callable[[], Row]]:
     def knee() -> Row:
-        key = knee_of(_some(run, front))
+        key = knee_of(within(run, _some(run, front)))
         if key is None:
             raise ValueError(
                 f"the front of {run.folder} has no knee: it wants three architectures or more, one "
@@ -72,7 +72,9 @@ def _ends(run: Run, front: Sequence[Row]) -> dict[str, Callable[[], Row]]:
     return {
         "knee": knee,
         "fastest": lambda: min(_some(run, front), key=lambda row: (_time(row), _error(row))),
-        "best": lambda: min(_some(run, front), key=lambda row: (_error(row), _time(row))),
+        "best": lambda: min(
+            within(run, _some(run, front)), key=lambda row: (_error(row), _time(row))
+        ),
     }
 
 

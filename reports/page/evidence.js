@@ -15,7 +15,7 @@ function showTime() {
   byRun(section, "measured", (run) => run.time, (run, n) => {
     const { keys, within, median, untrusted } = run.time;
     const [predicted, measured] = [run.time.predicted, run.time.measured].map((times) => times.map((value) => value / TIMES.factor));
-    const fitted = there(run.fitted_on) ? ` What lies between ops was fitted on ${run.fitted_on} other programs, drawn at random.` : "";
+    const fitted = run.fitted_on ? ` What lies between ops was fitted on ${run.fitted_on} ${run.fitted_apart ? "other programs, drawn at random" : "programs, these among them"}.` : "";
     section.append(el("p", { class: "lead" }, `${keys.length} whole programs, the front and known architectures: ${percent(within["0.05"], 0)} predicted within 5 % of their measured time, ${percent(within["0.1"], 0)} within 10 %; median error ${signed(100 * median)} %.${fitted}${untrusted ? ` ${untrusted} were timed while the machine was busy.` : ""}`));
     const off = predicted.map((value, i) => 100 * (value / measured[i] - 1));
     const high = Math.max(...measured, ...predicted) * 1.05, low = Math.min(...measured, ...predicted) * 0.95;

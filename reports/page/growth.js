@@ -9,7 +9,7 @@ function showGrowth() {
   const point = grown.reference.map(({ label, unit, value }) => `${label} ${WRITTEN[unit](value)}`).join(", ");
   const below = grown.reference.filter(({ least }) => least < 0).map(({ label, unit, least }) => `${label} ${WRITTEN[unit](least)}`).join(", ");
   section.append(el("p", { class: "lead" }, `The share of the space between nothing${below ? ` (${below}, the least of any candidate)` : ""} and a fixed point (${point}) that the candidates cover: the hypervolume, higher is better. For the error that point is guessing; for the rest it is the limit asked for, else the largest of any candidate.`));
-  if (grown.left_out) section.append(note(`${grown.left_out} of the runs had other objectives and are left out.`));
+  if (grown.left_out) section.append(note(`${grown.left_out} of the runs had other objectives, or accuracies that are corrected where these are not, and are left out.`));
   const largest = Math.max(...grown.curves.flatMap((curve) => curve.seconds.filter(there)), 0);
   const [spans, spanUnit] = largest > 7200 ? [3600, "hours"] : largest > 180 ? [60, "minutes"] : [1, "seconds"];
   const legend = el("div", { class: "legend" });

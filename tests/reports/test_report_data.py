@@ -114,6 +114,31 @@ def test_shares_of_time_errors_are_of_programs_that_were_measured() -> None:
     assert even["median"] == pytest.approx((0.04 - 0.08) / 2)
 
 
+def test_programs_that_the_time_was_fitted_on_do_not_judge_it(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", measured=True)
+    keys = [str(row["key"]) for row in run.front or ()]
+    said = page_data([replace(run, latency={"fitted_on": 16, "fitted": keys[:1]})])["runs"][0]
+    assert keys[0] not in said["time"]["keys"]
+    assert keys[1] in said["time"]["keys"]
+    assert said["fitted_apart"] is True
+    every = [*keys, *(str(row["key"]) for row in run.known)]
+    said = page_data([replace(run, latency={"fitted_on": 16, "fitted": every})])["runs"][0]
+    assert set(said["time"]["keys"]) >= set(keys)
+    assert said["fitted_apart"] is False
+
+
+def test_corrected_accuracies_are_told_apart_from_the_supernets(tmp_path: Path) -> None:
+    one, two = made(tmp_path / "one", seed=1), made(tmp_path / "two", seed=2)
+    asked = {**two.about["asked"], "corrected": "/a/run"}
+    other = replace(two, about={**two.about, "asked": asked})
+    assert growth([one, two])["left_out"] == 0
+    assert growth([one, other])["left_out"] == 1
+    assert growth([other, other])["left_out"] == 0
+    assert page_data([one, two])["apart"] == []
+    (said,) = page_data([one, other])["apart"]
+    assert said.startswith("Accuracies in the search of two are corrected")
+
+
 def test_runs_are_held_against_one_reference_point(tmp_path: Path) -> None:
     one, two = made(tmp_path / "one", seed=1), made(tmp_path / "two", seed=2, sampler="random")
     grown = growth([one, two])
