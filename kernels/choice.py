@@ -32,6 +32,7 @@ from kernels.timing import Timing
 FORMAT = "binary-nas kernels 1"
 ROUNDS = 15
 PATIENCE_S = 1.0  # for each op: to wait for others to leave the core
+BUILDS = 4  # of the core whose choices are kept, this one among them
 SHARED = 0.5  # of the turns may be shared with them, for a kernel to be remembered
 
 # How much faster a kernel has to be in a program: AMX lowers the clock of the core for a while
@@ -100,9 +101,10 @@ def medians(
     if len(among) == 1:
         return {among[0]: 0.0}
     conv = _conv(op)
-    found = read(path(folder)).get(_key(conv, batch, threads, among))
-    if found is not None:
-        return found.medians
+    file, key = path(folder), _key(conv, batch, threads, among)
+    entry = _there(file).get(key)
+    if entry is not None:
+        return _found(key, entry, file).medians
     case = sample.case(conv, batch, np.random.default_rng(0))
     # The best instruction set last: AMX slows the clock for a while, and nothing follows it at once
     # but the plainest of the next round.
@@ -154,11 +156,19 @@ def remember(
 
 def _add(key: str, entry: dict[str, Any], file: Path) -> None:
     try:
-        kernels = {**_kernels(file), key: entry}
+        before = {old: of for old, of in _kernels(file).items() if old != key}
+        kernels = _recent({**before, key: entry}, file)
         text = {"format": FORMAT, "machine": machine.here().to_dict(), "kernels": kernels}
-        files.replace(file, json.dumps(text, indent=1, sort_keys=True) + "\n")
+        files.replace(file, json.dumps(text, indent=1) + "\n")
     except OSError as closed:
         not_kept(file, closed)
+
+
+def _recent(kernels: dict[str, Any], file: Path) -> dict[str, Any]:
+    """Those of the last few builds that chose anything. The newest entry is the last one."""
+    built = {key: _asked(key, file)["core"] for key in kernels}
+    builds = [*dict.fromkeys(reversed(built.values()))][:BUILDS]
+    return {key: of for key, of in kernels.items() if built[key] in builds}
 
 
 def not_kept(file: Path, closed: OSError) -> None:
@@ -185,11 +195,14 @@ def path(folder: Path | None = None) -> Path:
 
 def read(file: Path) -> dict[str, Found]:
     """All that the file remembers, by key; nothing where there is none yet, or none to be read."""
+    return {key: _found(key, entry, file) for key, entry in _there(file).items()}
+
+
+def _there(file: Path) -> dict[str, Any]:
     try:
-        entries = _kernels(file)
+        return _kernels(file)
     except OSError:
         return {}
-    return {key: _found(key, entry, file) for key, entry in entries.items()}
 
 
 @functools.cache
@@ -216,9 +229,17 @@ def _key(op: BinaryConv, batch: int, threads: int, among: Sequence[Choice]) -> s
 
 def _kernels(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        now = file.stat()
     except FileNotFoundError:
         return {}
+    return _parsed(file, now.st_ino, now.st_mtime_ns, now.st_size)
+
+
+@functools.lru_cache(maxsize=2)
+def _parsed(file: Path, *version: int) -> dict[str, Any]:
+    """A search asks for hundreds of ops, one by one, and the file has as many."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as torn:
         raise ValueError(f"{_unusable(file)}: it is not JSON ({torn})") from torn
     ours = isinstance(content, dict) and content.get("format") == FORMAT
@@ -228,9 +249,16 @@ def _kernels(file: Path) -> dict[str, Any]:
     return kernels
 
 
-def _found(key: str, entry: Any, file: Path) -> Found:
+def _asked(key: str, file: Path) -> dict[str, Any]:
     try:
-        asked = json.loads(key)
+        return {"core": None, **json.loads(key)}
+    except (ValueError, TypeError) as bad:
+        raise ValueError(f"{_unusable(file)}: an entry is not as we write it ({bad!r})") from bad
+
+
+def _found(key: str, entry: Any, file: Path) -> Found:
+    asked = _asked(key, file)
+    try:
         best = Choice(str(entry["isa"]), str(entry["variant"]))
         medians = {
             Choice(*name.split(" ", 1)): float(entry["times"][name]["median_ns"])

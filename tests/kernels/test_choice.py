@@ -242,6 +242,35 @@ def test_a_writer_keeps_what_others_wrote_meanwhile_and_leaves_nothing_beside(
     assert [file.suffix for file in tmp_path.iterdir()] == [".json"]
 
 
+def test_choices_of_the_last_builds_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = {Choice("portable", "words-rows"): Timing(9.0, 1.0, 9.0, rounds=9, disturbed=0.0)}
+
+    def chose(build: str) -> set[str]:
+        monkeypatch.setattr(choice, "core", lambda: build)
+        choice.remember(OP, 1, 1, times, tmp_path)
+        return {found.core for found in choice.read(choice.path(tmp_path)).values()}
+
+    assert choice.BUILDS == 4
+    for build in ("a", "b", "c", "d"):
+        every = chose(build)
+    assert every == {"a", "b", "c", "d"}
+    assert chose("a") == {"a", "b", "c", "d"}
+    assert chose("e") == {"a", "c", "d", "e"}
+
+
+def test_a_file_is_parsed_once_until_it_changes(tmp_path: Path) -> None:
+    times = {Choice("portable", "words-rows"): Timing(9.0, 1.0, 9.0, rounds=9, disturbed=0.0)}
+    file = choice.path(tmp_path)
+    for batch in (1, 2):
+        choice.remember(OP, batch, 1, times, tmp_path)
+        before = choice._parsed.cache_info().misses
+        for _ in range(3):
+            assert len(choice.read(file)) == batch
+        assert choice._parsed.cache_info().misses == before + 1
+
+
 @pytest.mark.parametrize("closed", ["folder", "file", "path"])
 def test_without_a_place_to_remember_it_the_kernel_is_found_all_the_same(
     measured: list[tuple[Choice, ...]], tmp_path: Path, closed: str
