@@ -28,10 +28,11 @@ void lay_out(const StemWindow& window, const int16_t* weights, int64_t filters, 
     }
 }
 
-// The windows of kPixels pixels, twice, and what the copy of the last one writes too much.
-int64_t scratch(const StemWindow& window, int) {
-  return 2 * kPixels * 64 * chunks(window) + kCopied;
-}
+// The windows of kPixels pixels, and what the copy of the last one writes too much.
+int64_t gathered(const StemWindow& window) { return kPixels * 64 * chunks(window) + 64; }
+
+// Those that are multiplied and those that are next.
+int64_t scratch(const StemWindow& window, int) { return 2 * gathered(window); }
 
 // The windows of the pixels first .. end, of kRows rows; 0: as many as there are.
 template <int kRows>
@@ -115,14 +116,14 @@ void row(const StemRow& given) {
   };
   gather(r, 0, size, r.scratch);
   for (int p = 0, side = 0; p < r.pixels; p += kPixels, side ^= 1) {
-    const uint8_t* windows = r.scratch + side * kPixels * size;
+    const uint8_t* windows = r.scratch + side * gathered(r.window);
     const int end = p + kPixels < r.pixels ? p + kPixels : r.pixels;
     const bool both = end - p > 16;
     for (int b = 0; b < r.blocks; ++b, ++turn) {
       const uint8_t* weights = r.weights + b * block_bytes;
       both ? multiply_tiles<2>(windows, size, n, weights)
            : multiply_tiles<1>(windows, size, n, weights);
-      if (b == 0) gather(r, p + kPixels, size, r.scratch + (side ^ 1) * kPixels * size);
+      if (b == 0) gather(r, p + kPixels, size, r.scratch + (side ^ 1) * gathered(r.window));
       correct_one();
       both ? store_tiles<2>(room[turn % kRooms]) : store_tiles<1>(room[turn % kRooms]);
       due[turn % kRooms] = {b, p, end};

@@ -58,6 +58,8 @@ SHAPES = [
     stem((1, 1), 4, 33, kernel=1, after=BOTH),
     stem((41, 300), 4, 16, kernel=7, stride=2, padding=3, **POOLED, after=BOTH),  # several strips
     stem((3, 700), 1, 2, kernel=3, padding=1, after=BOTH),  # long rows
+    stem((9, 127), 1, 64, kernel=7, padding=3, after=BOTH),  # a window fits a line of the cache
+    stem((4, 103), 4, 32, kernel=4, padding=3, after=BOTH),
 ]
 
 
