@@ -274,7 +274,7 @@ const Product kProducts[] = {
 const StemOps kAmxStem = {
     .bytes = true, .together = true, .laid_out = amx::stem::laid_out,
     .lay_out = amx::stem::lay_out, .scratch = amx::stem::scratch, .row = amx::stem::row,
-    .largest = kAvx512Stem.largest, .mode = &amx::kTiles,
+    .mode = &amx::kTiles,
 };
 
 const Isa kAmx = {

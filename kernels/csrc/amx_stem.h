@@ -5,10 +5,13 @@
 // A window is not one stretch of the image, so the windows of a row of output are copied together,
 // where all blocks of filters find them.
 
+#include "stem_windows.h"
+
 namespace stem {
 
 constexpr int kPixels = 32;  // two tiles
 constexpr int kRooms = 2;   // for sums: what was stored just before could not be read yet
+constexpr int kHalf = kPixels * kLine;  // sums of upper bytes, after which are those of lower ones
 constexpr int kCopied = 32;  // bytes at a time, so that a run (28 at most) is one copy
 
 int64_t chunks(const StemWindow& window) { return (window.rows * window.run + 63) / 64; }
@@ -31,8 +34,11 @@ void lay_out(const StemWindow& window, const int16_t* weights, int64_t filters, 
 // The windows of kPixels pixels, and what the copy of the last one writes too much.
 int64_t gathered(const StemWindow& window) { return kPixels * 64 * chunks(window) + 64; }
 
-// Those that are multiplied and those that are next.
-int64_t scratch(const StemWindow& window, int) { return 2 * gathered(window); }
+// Those that are multiplied and those that are next; of each block, the sums of the last columns,
+// which the next windows begin with.
+int64_t scratch(const StemWindow& window, int, int blocks, int widest) {
+  return 2 * gathered(window) + int64_t{blocks} * (widest - 1) * kLine * 4;
+}
 
 // The windows of the pixels first .. end, of kRows rows; 0: as many as there are.
 template <int kRows>
@@ -73,63 +79,90 @@ inline void multiply_tiles(const uint8_t* windows, int64_t size, int64_t chunks,
   }
 }
 
-// [tile][upper, lower][16 pixels][16 filters]
+// [upper, lower][pixels][16 filters]
 template <int U>
 inline void store_tiles(int32_t* sums) {
   store_tile<0>(sums, 64);
-  store_tile<1>(sums + 256, 64);
+  store_tile<1>(sums + kHalf, 64);
   if constexpr (U > 1) {
-    store_tile<2>(sums + 512, 64);
-    store_tile<3>(sums + 768, 64);
+    store_tile<2>(sums + 256, 64);
+    store_tile<3>(sums + kHalf + 256, 64);
   }
 }
 
-// What tiles gave, of the pixels first .. end of a block, corrected.
-void correct(const StemRow& row, int block, int first, int end, const int32_t* sums) {
-  const int32_t *columns = row.columns, *whole = row.whole + block * row.corrections;
-  const float* part = row.part + block * row.corrections;
-  float* out = row.out + (int64_t{block} * row.pixels + first) * kLine;
-  for (; first < end; first += 16, sums += 512) {
-    const int some = end - first < 16 ? end - first : 16;
-    for (int p = 0; p < some; ++p, out += kLine) {
-      const int64_t at = columns[first + p];
-      const I exact = load<I>(sums + p * kLine) * 256 + load<I>(sums + 256 + p * kLine) +
-                      load<I>(whole + at);
-      save(out, __builtin_convertvector(exact, F) + load<F>(part + at));
-    }
+// Tiles of a block that were multiplied: the pixels first .. end, and the windows that end there.
+struct Due {
+  int block, first, end, window, last;
+};
+
+// Their sums, of the columns from `first` on, in two halves.
+struct Halves {
+  const int32_t* halves;
+  int first;
+  inline I operator()(int column, int) const {
+    const int32_t* upper = halves + int64_t{column - first} * kLine;
+    return load<I>(upper) * 256 + load<I>(upper + kHalf);
   }
+};
+
+// .. and of some before, as they were kept.
+struct Joined {
+  Halves now;
+  const int32_t* kept;  // behind the last of them
+  inline I operator()(int column, int v) const {
+    if (column >= now.first) return now(column, v);
+    return load<I>(kept + int64_t{column - now.first} * kLine);
+  }
+};
+
+// The sums of those tiles go to the pool.
+void take(const StemRow& row, const Due& due, const int32_t* halves) {
+  const int n = row.widest - 1;
+  int32_t* kept = reinterpret_cast<int32_t*>(row.scratch + 2 * gathered(row.window)) +
+                  int64_t{due.block + 1} * n * kLine;
+  const Joined sums{{halves, due.first}, kept};
+  int window = due.window;
+  for (; window < due.last && row.left[window] < due.first; ++window)
+    give_one(row, due.block, window, sums);
+  give(row, due.block, window, due.last, sums.now);
+  for (int x = due.end - n; x < due.end; ++x) save(kept + (x - due.end) * kLine, sums(x, 0));
 }
 
-// Two tiles at a time. Some before are corrected, and the next windows gathered, while they are
-// multiplied, and before they are stored: a load waits for a store to the same place of another page.
+// Two tiles at a time. Some before go to the pool, and the next windows are gathered, while they
+// are multiplied, and before they are stored: a load waits for a store to the same place of another
+// page.
 void row(const StemRow& given) {
   const StemRow r = given;
   const int64_t n = chunks(r.window), size = 64 * n, block_bytes = laid_out(r.window);
   alignas(64) int32_t room[kRooms][1024];
-  struct Due {
-    int block, first, end;
-  } due[kRooms] = {};
-  int turn = 0;
-  const auto correct_one = [&] {  // the one that was stored first
-    const Due& d = due[turn % kRooms];
-    correct(r, d.block, d.first, d.end, room[turn % kRooms]);
+  Due due[kRooms] = {};
+  int turn = 0, window = 0;
+  const auto asked = [&](int pixels) {  // for a share of the lines with each share of the row
+    const int64_t more = int64_t{r.soon_end - r.soon_first} * pixels / r.pixels;
+    return r.soon_first + static_cast<int>(more);
   };
+  const auto take_one = [&] { take(r, due[turn % kRooms], room[turn % kRooms]); };  // the first
   gather(r, 0, size, r.scratch);
   for (int p = 0, side = 0; p < r.pixels; p += kPixels, side ^= 1) {
     const uint8_t* windows = r.scratch + side * gathered(r.window);
     const int end = p + kPixels < r.pixels ? p + kPixels : r.pixels;
     const bool both = end - p > 16;
+    int last = window;
+    while (last < r.windows && r.right[last] <= end) ++last;
+    const int soon = asked(p), next_soon = asked(end);
     for (int b = 0; b < r.blocks; ++b, ++turn) {
       const uint8_t* weights = r.weights + b * block_bytes;
       both ? multiply_tiles<2>(windows, size, n, weights)
            : multiply_tiles<1>(windows, size, n, weights);
       if (b == 0) gather(r, p + kPixels, size, r.scratch + (side ^ 1) * gathered(r.window));
-      correct_one();
+      r.ask(b, soon, next_soon);
+      take_one();
       both ? store_tiles<2>(room[turn % kRooms]) : store_tiles<1>(room[turn % kRooms]);
-      due[turn % kRooms] = {b, p, end};
+      due[turn % kRooms] = {b, p, end, window, last};
     }
+    window = last;
   }
-  for (int i = 0; i < kRooms; ++i, ++turn) correct_one();
+  for (int i = 0; i < kRooms; ++i, ++turn) take_one();
 }
 
 }  // namespace stem

@@ -13,10 +13,18 @@ namespace {
 
 constexpr int64_t kStrip = 64 << 10;  // bytes of an image that are stored at a time
 constexpr int64_t kLine = 64;
+constexpr int kMostGoals = 64;  // rows of a pool that have the same row: as many as a pool is high
 
 Stretches pooled(const StemShape& s, int64_t size) {
   if (s.pool) return Stretches::sliding(size, s.pool, s.pool_stride, s.pool_padding);
   return Stretches::dividing(size, size);
+}
+
+int widest(const Stretches& windows) {
+  int most = 1;
+  for (int64_t i = 0; i < windows.size(); ++i)
+    most = std::max(most, windows.end[i] - windows.begin[i]);
+  return most;
 }
 
 }  // namespace
@@ -31,7 +39,7 @@ void StemShape::check() const {
   in_limits("kernel", kernel, 1, 7);
   in_limits("stride", stride, 1, 64);
   in_limits("padding", padding, 0, kernel - 1);
-  in_limits("pool", pool, 0, 64);
+  in_limits("pool", pool, 0, kMostGoals);
   if (height + 2 * padding < kernel || width + 2 * padding < kernel)
     throw std::invalid_argument("the kernel is larger than the padded image");
   if (!pool && (pool_stride != 1 || pool_padding))
@@ -65,14 +73,28 @@ Stem::Stem(const StemShape& shape, const After& after, const Isa& isa, const int
       value_(ops_.bytes ? 1 : 2),
       together_(ops_.together ? blocks_ : 1),
       strip_(std::max<int64_t>(1, (kStrip / value_ / line_ - shape.kernel) / shape.stride + 1)),
-      alive_(shape.pool ? std::min((shape.pool + shape.pool_stride - 1) / shape.pool_stride,
-                                   tall_.size())
-                        : 0) {
+      widest_(widest(wide_)),
+      even_(even()),
+      alive_(std::min(std::max<int64_t>(shape.pool + shape.pool_stride - 1, 1) / shape.pool_stride,
+                      tall_.size())) {
   for (int64_t c = 0; c < shape.channels; ++c)
     if (!(mean[c] >= 0 && mean[c] <= 255))
       throw std::invalid_argument("a mean of pixels is 0 to 255; got " + std::to_string(mean[c]));
   lay_out(weights);
   correct(weights, mean);
+}
+
+Stem::Even Stem::even() const {
+  Even best{0, 0, static_cast<int>(shape_.pool_stride)};
+  for (int i = 0, first = 0; i < wide_.size(); ++i) {
+    const int begin = wide_.begin[i], before = wide_.begin[std::max(0, i - 1)];
+    const int32_t cut = columns_.of[begin];
+    const bool same = wide_.end[i] - begin == widest_ && columns_.of[wide_.end[i] - 1] == cut;
+    if (!same || i == first || begin - before != best.apart || columns_.of[before] != cut)
+      first = same ? i : i + 1;
+    if (i + 1 - first > best.end - best.first) best = {first, i + 1, best.apart};
+  }
+  return best;
 }
 
 void Stem::lay_out(const int16_t* weights) {
@@ -167,68 +189,66 @@ void Stem::part(const Part& p) const {
   }
 }
 
-// The rows first .. end of the convolution, of the blocks that are made together. Returns the output
-// row that comes next.
+// The rows first .. end of the convolution, of the blocks that are made together, go to the rows of
+// the pool that have them. Returns the output row that comes next.
 int64_t Stem::strip(const Part& p, const uint8_t* stored, int64_t first, int64_t end,
                     int64_t block, int64_t next) const {
-  const StemShape& s = shape_;
-  const int64_t row = s.out(s.width) * kStemPiece, pooled = wide_.size() * kStemPiece;
-  float* sums = reinterpret_cast<float*>(room<1>(4 * together_ * row));
-  float* held = reinterpret_cast<float*>(room<2>(4 * blocks_ * alive_ * pooled));
+  const int64_t piece = wide_.size() * kStemPiece;
+  float* held = reinterpret_cast<float*>(room<1>(4 * alive_ * blocks_ * piece)) + block * piece;
+  StemGoal goals[kMostGoals];
   for (int64_t y = first; y < end; ++y) {
-    if (y < tall_.begin[next]) continue;  // no window of the pool has it
-    convolve(stored + (y - first) * s.stride * line_ * value_, y, block, sums);
-    for (int64_t b = 0; b < together_; ++b) {
-      if (s.pool) {
-        pool(p, y, block + b, sums + b * row, next, held + (block + b) * alive_ * pooled);
-      } else {
-        finish(p, y, block + b, sums + b * row);
-      }
+    int rows = 0;
+    int64_t newest = 0;
+    for (int64_t to = next; to < p.end && tall_.begin[to] <= y; ++to) {
+      goals[rows++] = {held + to % alive_ * blocks_ * piece, tall_.begin[to] == y};
+      newest = to;
     }
-    while (next < p.end && tall_.end[next] == y + 1) ++next;
+    if (!rows) continue;  // no window of the pool has it
+    const uint8_t* input = stored + (y - first) * shape_.stride * line_ * value_;
+    convolve(p, input, y, block, {goals, rows, newest});
+    for (; next < p.end && tall_.end[next] == y + 1; ++next)
+      for (int64_t b = 0; b < together_; ++b)
+        finish(p, next, block + b, held + (next % alive_ * blocks_ + b) * piece);
   }
   return next;
 }
 
-// A row of the convolution goes to all rows of the pool that have it, from `next` on.
-void Stem::pool(const Part& p, int64_t row, int64_t block, const float* sums, int64_t next,
-                float* held) const {
-  for (int64_t to = next; to < p.end && tall_.begin[to] <= row; ++to) {
-    float* out = held + to % alive_ * wide_.size() * kStemPiece;
-    if (row == tall_.begin[to]) ask_for(p, to, block);
-    ops_.largest({sums, wide_.begin.data(), wide_.end.data(), static_cast<int>(wide_.size()),
-                  row == tall_.begin[to], out});
-    if (row + 1 == tall_.end[to]) finish(p, to, block, out);
-  }
-}
-
-void Stem::convolve(const uint8_t* input, int64_t row, int64_t block, float* to) const {
+// Lines of the newest row of the output are asked for while it waits for rows of the convolution.
+void Stem::convolve(const Part& p, const uint8_t* input, int64_t row, int64_t block,
+                    const Goals& to) const {
   const int64_t wide = static_cast<int64_t>(columns_.begin.size()) * kStemPiece;
   const int64_t corrections = static_cast<int64_t>(rows_.begin.size()) * wide;
   const int64_t correction = block * corrections + rows_.of[row] * wide;
-  const int pixels = static_cast<int>(places_.size());
+  const int pixels = static_cast<int>(places_.size()), blocks = static_cast<int>(together_);
+  const Finish f = ending_.finish(0, block * kStemPiece, kStemPiece,
+                                  (p.row + to.newest) * wide_.size(), p.all, p.io);
+  const int64_t asking = std::max<int64_t>(1, tall_.end[to.newest] - tall_.begin[to.newest] - 1);
+  const int64_t at = std::min(row - tall_.begin[to.newest], asking);
   ops_.row({.input = input,
             .step = shape_.stride * shape_.channels,
             .window = window_,
             .offsets = offsets_.data(),
-            .blocks = static_cast<int>(together_),
+            .blocks = blocks,
             .weights = first_weight_ + block * ops_.laid_out(window_),
             .whole = whole_.data() + correction,
             .part = part_.data() + correction,
             .corrections = corrections,
             .columns = places_.data(),
             .pixels = pixels,
-            .scratch = room<3>(ops_.scratch(window_, pixels)),
-            .out = to});
-}
-
-// The lines of the cache that a row of some filters will be written to.
-void Stem::ask_for(const Part& p, int64_t row, int64_t block) const {
-  const int64_t pixels = wide_.size();
-  const Finish f =
-      ending_.finish(0, block * kStemPiece, kStemPiece, (p.row + row) * pixels, p.all, p.io);
-  for (int64_t x = 0; f.floats && x < pixels; ++x)
-    __builtin_prefetch(f.floats + x * f.floats_stride, 1);
+            .left = wide_.begin.data(),
+            .right = wide_.end.data(),
+            .windows = static_cast<int>(wide_.size()),
+            .widest = widest_,
+            .even = even_.first,
+            .even_end = even_.end,
+            .apart = even_.apart,
+            .goals = to.first,
+            .rows = to.count,
+            .scratch = room<2>(ops_.scratch(window_, pixels, blocks, widest_)),
+            .soon = f.floats,
+            .soon_stride = f.floats_stride,
+            .soon_first = static_cast<int>(at * wide_.size() / asking),
+            .soon_end = static_cast<int>(std::min(at + 1, asking) * wide_.size() / asking)});
 }
 
 void Stem::finish(const Part& p, int64_t row, int64_t block, const float* sums) const {

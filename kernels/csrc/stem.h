@@ -41,7 +41,16 @@ class Stem final : public Runner {
     int64_t row, all;  // the first output row among all of the batch; output pixels of the batch
     const Io& io;
   };
+  struct Goals {  // of a row of the convolution
+    const StemGoal* first;
+    int count;
+    int64_t newest;  // the output row of the last one
+  };
+  struct Even {  // windows along a row of the pool, as StemRow has them
+    int first, end, apart;
+  };
 
+  Even even() const;  // the most of them that follow each other
   void lay_out(const int16_t* weights);
   template <class Value>
   void store_as(const uint8_t* image, int64_t row, int64_t rows, Value* to) const;
@@ -50,10 +59,8 @@ class Stem final : public Runner {
   void part(const Part& part) const;
   int64_t strip(const Part& part, const uint8_t* stored, int64_t first, int64_t end, int64_t block,
                 int64_t next) const;
-  void convolve(const uint8_t* input, int64_t row, int64_t block, float* to) const;
-  void pool(const Part& part, int64_t row, int64_t block, const float* sums, int64_t next,
-            float* held) const;
-  void ask_for(const Part& part, int64_t row, int64_t block) const;
+  void convolve(const Part& part, const uint8_t* input, int64_t row, int64_t block,
+                const Goals& to) const;
   void finish(const Part& part, int64_t row, int64_t block, const float* sums) const;
 
   const StemShape shape_;
@@ -67,6 +74,8 @@ class Stem final : public Runner {
   const int64_t value_;             // bytes of a value
   const int64_t together_;          // blocks of which a row is made at once
   const int64_t strip_;             // rows of the convolution whose image is stored at a time
+  const int widest_;                // columns of a window of the pool, at most
+  const Even even_;
   const int64_t alive_;             // pooled rows that are not complete yet, at most
   std::vector<int64_t> offsets_;    // of the pairs of a window
   std::vector<int32_t> places_;     // of the correction of each column

@@ -7,6 +7,8 @@
 //
 // and gives `kStem`.
 
+#include "stem_windows.h"
+
 namespace stem {
 
 // Taps are taken two by two: what lies side by side in the image is multiplied and added up by one
@@ -24,7 +26,8 @@ void lay_out(const StemWindow& window, const int16_t* weights, int64_t filters, 
         __builtin_memcpy(out + ((y * pairs + i / 2) * kLine + f) * 4 + i % 2 * 2, weights, 2);
 }
 
-int64_t scratch(const StemWindow&, int) { return 0; }
+// The sums of a row.
+int64_t scratch(const StemWindow&, int pixels, int, int) { return int64_t{pixels} * kLine * 4; }
 
 inline I both(const int16_t* from) { return I{} + load<int32_t>(from); }
 
@@ -38,7 +41,8 @@ struct Block {
   const int32_t* whole;
   const float* part;
   const int32_t* columns;
-  float* out;
+  float* out;     // corrected, or ..
+  int32_t* sums;  // .. as they are
 };
 
 template <int P>
@@ -64,6 +68,14 @@ inline void tile(const Block& row, int pixel) {
       for (int v = 0; v < kVectors; ++v) sum[p][v] = add_pairs(sum[p][v], x, w[v]);
     }
   }
+  if (row.sums) {
+    UNROLLED
+    for (int p = 0; p < P; ++p)
+      UNROLLED
+      for (int v = 0; v < kVectors; ++v)
+        save(row.sums + (pixel + p) * kLine + v * kLanes, sum[p][v]);
+    return;
+  }
   const int32_t *columns = row.columns + pixel, *whole = row.whole;  // no store can change them
   const float* part = row.part;
   float* out = row.out + pixel * kLine;
@@ -71,11 +83,10 @@ inline void tile(const Block& row, int pixel) {
   for (int p = 0; p < P; ++p) {
     const int64_t c = columns[p];
     UNROLLED
-    for (int v = 0; v < kVectors; ++v) {
-      const I exact = sum[p][v] + load<I>(whole + c + v * kLanes);
+    for (int v = 0; v < kVectors; ++v)
       save(out + p * kLine + v * kLanes,
-           __builtin_convertvector(exact, F) + load<F>(part + c + v * kLanes));
-    }
+           corrected(sum[p][v], load<I>(whole + c + v * kLanes),
+                     load<F>(part + c + v * kLanes)));
   }
 }
 
@@ -93,6 +104,7 @@ int tiles(const Block& row, int size, int n, int pixel) {
 void row(const StemRow& r) {
   const int n = (r.pixels + kStemTile - 1) / kStemTile, size = r.pixels / n, larger = r.pixels % n;
   const int64_t weights = laid_out(r.window);
+  int32_t* sums = r.straight() ? nullptr : reinterpret_cast<int32_t*>(r.scratch);
   for (int b = 0; b < r.blocks; ++b) {
     const Block block{reinterpret_cast<const int16_t*>(r.input),
                       r.step,
@@ -102,45 +114,12 @@ void row(const StemRow& r) {
                       r.whole + b * r.corrections,
                       r.part + b * r.corrections,
                       r.columns,
-                      r.out + int64_t{b} * r.pixels * kLine};
+                      r.goals->out + int64_t{b} * r.windows * kLine,
+                      sums};
+    r.ask(b, r.soon_first, r.soon_end);
     const int pixel = larger ? tiles<kStemTile>(block, size + 1, larger, 0) : 0;
     tiles<kStemTile>(block, size, n - larger, pixel);
-  }
-}
-
-// kColumns columns in a window; 0: as many as there are.
-template <int kColumns>
-inline void window(const StemPool& pool, int pixel) {
-  const float* from = pool.from + int64_t{pool.left[pixel]} * kLine;
-  const int columns = kColumns ? kColumns : pool.right[pixel] - pool.left[pixel];
-  float* out = pool.out + pixel * kLine;
-  UNROLLED
-  for (int v = 0; v < kLine; v += kLanes) {
-    F held = load<F>(from + v);
-    UNROLLED
-    for (int x = 1; x < columns; ++x) {
-      const F other = load<F>(from + x * kLine + v);
-      held = other > held ? other : held;
-    }
-    if (!pool.begin) {
-      const F before = load<F>(out + v);
-      held = before > held ? before : held;
-    }
-    save(out + v, held);
-  }
-}
-
-void largest(const StemPool& given) {
-  const StemPool p = given;
-  for (int i = 0; i < p.pixels; ++i) {
-    const int columns = p.right[i] - p.left[i];
-    if (columns == 3) {
-      window<3>(p, i);
-    } else if (columns == 2) {
-      window<2>(p, i);
-    } else {
-      window<0>(p, i);
-    }
+    if (sums) give(r, b, 0, r.windows, Plain{sums});
   }
 }
 
@@ -148,5 +127,5 @@ void largest(const StemPool& given) {
 
 constexpr StemOps kStem = {
     .bytes = false, .together = false, .laid_out = stem::laid_out, .lay_out = stem::lay_out,
-    .scratch = stem::scratch, .row = stem::row, .largest = stem::largest,
+    .scratch = stem::scratch, .row = stem::row,
 };

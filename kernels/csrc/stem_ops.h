@@ -20,7 +20,14 @@ struct StemWindow {
   int64_t pairs() const { return rows * ((run + 1) / 2); }
 };
 
-// A row of output pixels.
+// A row of the pool, to which rows of the convolution go one by one.
+struct StemGoal {
+  float* out;  // [blocks][windows][kStemPiece]
+  bool begin;  // it has nothing yet
+};
+
+// A row of the convolution, and the windows of the pool along it. The largest of a window goes to
+// all rows of the pool that have this row, unless they have a larger one.
 struct StemRow {
   const uint8_t* input;    // where the window of the first pixel begins
   int64_t step;            // values from one window to the next
@@ -33,17 +40,25 @@ struct StemRow {
   int64_t corrections;     // from those of a block to those of the next
   const int32_t* columns;  // where in both that of each pixel is
   int pixels;
+  const int32_t *left, *right;  // of each window, its columns
+  int windows, widest;          // .. of which it has so many at most
+  int even, even_end, apart;    // windows so wide, so many columns apart, all corrected alike
+  const StemGoal* goals;
+  int rows;                // of the pool
   uint8_t* scratch;
-  float* out;              // [blocks][pixels][kStemPiece]
-};
+  // Lines that will be written to soon, if any: to be asked for meanwhile.
+  const float* soon;        // of the first block and pixel
+  int64_t soon_stride;      // floats to the next pixel; a block is behind the block before it
+  int soon_first, soon_end;  // pixels
 
-// The largest of left[i] .. right[i] of a row goes to pixel i, unless it has a larger one.
-struct StemPool {
-  const float* from;  // [][kStemPiece]
-  const int32_t *left, *right;
-  int pixels;
-  bool begin;  // it has none yet
-  float* out;  // [pixels][kStemPiece]
+  inline void ask(int block, int first, int end) const {
+    if (!soon) return;
+    for (int x = first; x < end; ++x)
+      __builtin_prefetch(soon + x * soon_stride + block * kStemPiece, 1);
+  }
+
+  // Without a pool a pixel goes where it is wanted at once.
+  bool straight() const { return widest == 1 && windows == pixels && rows == 1 && goals->begin; }
 };
 
 struct StemOps {
@@ -52,9 +67,8 @@ struct StemOps {
   int64_t (*laid_out)(const StemWindow&);  // bytes of the weights of a block: whole lines
   // Weights: [filters][rows][run]; of filters that are not there, zero.
   void (*lay_out)(const StemWindow&, const int16_t* weights, int64_t filters, uint8_t* out);
-  int64_t (*scratch)(const StemWindow&, int pixels);
+  int64_t (*scratch)(const StemWindow&, int pixels, int blocks, int widest);
   void (*row)(const StemRow&);
-  void (*largest)(const StemPool&);
   const Mode* mode = nullptr;
 };
 

@@ -60,6 +60,10 @@ SHAPES = [
     stem((3, 700), 1, 2, kernel=3, padding=1, after=BOTH),  # long rows
     stem((9, 127), 1, 64, kernel=7, padding=3, after=BOTH),  # a window fits a line of the cache
     stem((4, 103), 4, 32, kernel=4, padding=3, after=BOTH),
+    stem((7, 150), 3, 35, kernel=3, padding=1, pool=5, pool_stride=2, pool_padding=2, after=BOTH),
+    stem((40, 150), 3, 16, kernel=3, pool=40, pool_stride=7, pool_padding=20, after=BOTH),
+    stem((9, 80), 1, 16, kernel=3, padding=2, pool=1, pool_stride=2, after=BOTH),
+    stem((9, 80), 1, 16, kernel=7, padding=6, pool=2, pool_stride=1, after=BOTH),
 ]
 
 
