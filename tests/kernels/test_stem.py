@@ -6,8 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import numpy as np
 import pytest
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from programs import same
 
@@ -128,6 +130,36 @@ def test_instruction_sets_batches_and_threads_change_no_bit(threads: int, op: St
             if op.after.signs:
                 signs = np.concatenate([one.bits for one in ones], 2)
                 np.testing.assert_array_equal(got.bits, signs)
+
+
+@st.composite
+def stems(draw: st.DrawFn) -> Stem:
+    """Often with rows of several tiles, windows that fit no line, and pools that overlap."""
+    kernel, pool = draw(st.integers(1, 7)), draw(st.sampled_from([0, 0, 1, 2, 3, 3, 5, 9]))
+    more: dict[str, Any] = {}
+    if pool:
+        more = {"pool": pool, "pool_stride": draw(st.integers(1, 3))}
+        more["pool_padding"] = draw(st.integers(0, pool // 2))
+    return stem(
+        (draw(st.integers(30, 40)), draw(st.integers(30, 180))),
+        draw(st.integers(1, 4)),
+        draw(st.sampled_from([1, 16, 17, 40])),
+        kernel=kernel,
+        stride=draw(st.sampled_from([1, 1, 2])),
+        padding=draw(st.integers(0, kernel - 1)),
+        after=draw(st.sampled_from([BOTH, Epilogue(floats=True), Epilogue(signs=2)])),
+        **more,
+    )
+
+
+@hypothesis.given(op=stems(), threads=st.integers(1, 3))
+@hypothesis.settings(max_examples=80, deadline=None, derandomize=True)
+def test_any_stem_has_the_same_bits_on_all_instruction_sets(op: Stem, threads: int) -> None:
+    given, x = drawn(op), images_for(op, 2)
+    wanted, *others = (Real(op, given, isa=isa, threads=threads).run(x) for isa in ISAS)
+    for got in others:
+        np.testing.assert_array_equal(got.floats, wanted.floats)
+        np.testing.assert_array_equal(got.bits, wanted.bits)
 
 
 @pytest.mark.parametrize("isa", ISAS)
