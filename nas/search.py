@@ -52,7 +52,6 @@ def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
     from trainers.asked import space_for
     from trainers.learning.stop import asked_to_stop
 
-    asked = _as_many(asked, screen)
     seed = split_of(asked)
     home = asked.home / "supernet"
     job = training(asked, seed, home).job()
@@ -66,18 +65,6 @@ def _search(asked: Settings, screen: Any, *, plan: bool) -> Run:
         with opened(asked, facts(job, space), plan=plan), _logged(work.run, verbose=asked.verbose):
             _phases(work, plan=plan)
         return work.run
-
-
-def _as_many(asked: Settings, screen: Any) -> Settings:
-    """A run that was begun with more trials keeps them."""
-    from nas.runs.run import Run
-
-    run = Run(asked.home)
-    before = run.about["asked"]["trials"] if run.has("run.json") else 0
-    if before <= asked.trials:
-        return asked
-    screen.say("trials", f"{before:,}, as {asked.home} was asked for: they can only be raised")
-    return replace(asked, trials=before)
 
 
 def _phases(work: Work, *, plan: bool) -> None:

@@ -101,7 +101,7 @@ def plan_of(work: Work) -> Plan:
         batch=work.run.about.get("batch", asked.told_together),
         seed=asked.seed,
         first=tuple(begin),
-        most=asked.trials,
+        most=max(asked.trials, work.run.about["asked"]["trials"]),
     )
 
 
@@ -139,8 +139,8 @@ class _Told:
         self.rate = 0.0  # candidates in a second, since the processes stand
 
     def __call__(self, study: Study, scored: int) -> None:
-        wanted = self._work.asked.trials
         done, now = study.candidates + scored, time.monotonic()
+        wanted = max(self._work.asked.trials, done)  # it ends with fewer, but not within a batch
         if self._first is None:  # what Ray took to start says nothing of what is left
             self._first = (now, done)
             self._bar.begins(done, wanted)

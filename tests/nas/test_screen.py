@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -59,3 +60,12 @@ def test_the_clock_of_a_search_starts_with_its_first_candidate() -> None:
         told(Of(), scored)  # type: ignore[arg-type]
     assert begun == [(41, 200)]
     assert told.rate > 0
+
+
+def test_fewer_trials_than_before_leave_no_time_below_nothing() -> None:
+    """A batch that is under way is ended: 33 of 24."""
+    said: list[tuple[float, float, str]] = []
+    bar = SimpleNamespace(begins=lambda *given: None, at=lambda *given: said.append(given))
+    told = _Told(SimpleNamespace(asked=SimpleNamespace(trials=24)), None, bar)  # type: ignore[arg-type]
+    told(SimpleNamespace(candidates=20), 13)  # type: ignore[arg-type]
+    assert said == [(33, 33, "33 of 33 scored")]

@@ -14,7 +14,6 @@ import pytest
 
 import search_spaces
 from kernels import profile
-from nas.runs.run import Run
 from nas.search import main, search
 from search_spaces.backbones import find_backbone
 
@@ -249,17 +248,6 @@ def test_the_space_of_the_readme_is_planned_with_its_own_backbone(
     find_backbone.cache_clear()
     assert main(["--run", str(run), "--space", "mine:space", "--plan"]) == 0
     assert "space     mine:space on mine:net" in capsys.readouterr().err
-
-
-def test_trials_that_were_raised_are_not_lowered_again(
-    run_folder: Path, op_times: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A count of 8 of 4 would say less than nothing is left."""
-    words = ["--epochs", "1", "--profile", str(op_times), "--trials", "4", "--workers", "1"]
-    assert main(["--run", str(run_folder), *words, "--until", "explore"]) == 0
-    said = capsys.readouterr().err
-    assert "trials    8, as " in said
-    assert Run(run_folder).about["asked"]["trials"] == 8
 
 
 def test_a_signal_is_ours_after_ray_has_begun(tmp_path: Path) -> None:
