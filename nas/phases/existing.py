@@ -9,8 +9,8 @@ from typing import Any
 
 from nas.console.screen import Screen
 from nas.phases.learning import split_of
-from nas.phases.work import Work, of_images, training
-from nas.runs.run import Run, same_images
+from nas.phases.work import Work, of_images, of_space, training
+from nas.runs.run import Run, same_images, same_space
 from nas.runs.settings import Settings
 from reports.run import read
 from reports.written import report
@@ -35,4 +35,5 @@ def work_on(home: Path, asked: Settings, screen: Screen, stopped: Callable[[], b
     job = replace(training(asked, seed), threads=1).job()
     same_images(Run(home), of_images(job.data), "--data-dir names a folder that has them")
     space = space_for(asked.space, asked.backbone, job, asked.usual.backbone)
+    same_space(Run(home), of_space(space))
     return Work(Run(home), asked, job, space, seed, screen, stopped)

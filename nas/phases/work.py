@@ -85,23 +85,22 @@ def facts(job: Job, space: Space) -> dict[str, Any]:
     count = space.count()
     return {
         "space": {
-            "name": space.name,
-            "backbone": space.backbone.name,
+            **of_space(space),
             "architectures": count.architectures,
             "exact": count.exact,
             "axes": axes_of(space),
-            "digest": meaning(space),
         },
         "data": of_images(job.data),
         "metric": job.task.metric,
     }
 
 
-def meaning(space: Space, some: int = 200) -> str:
-    """A digest of what genomes mean there, as far as a sample tells."""
+def of_space(space: Space, some: int = 200) -> dict[str, Any]:
+    """`digest`: of what genomes mean there, as far as a sample tells."""
     rng = Random("meaning")
     archs = [to_text(space.decode(space.sample(rng))) for _ in range(some)]
-    return digest(repr((space.axes, space.backbone, archs)).encode())
+    means = digest(repr((axes_of(space), space.backbone, archs)).encode())
+    return {"name": space.name, "backbone": space.backbone.name, "digest": means}
 
 
 def of_images(data: DataSet) -> dict[str, Any]:

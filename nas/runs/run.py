@@ -145,7 +145,7 @@ def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Ite
                 "options go on with it; another --run begins anew"
             )
         same_images(run, facts["data"], "Another --run begins anew")
-        _same_space(run, facts["space"])
+        same_space(run, facts["space"])
     elif run.home.exists() and any(run.home.iterdir()):
         # A process that was killed at once leaves these.
         left = [file.name for file in run.home.iterdir() if not file.name.startswith(".run.json.")]
@@ -160,8 +160,8 @@ def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Ite
             batch = asked.told_together  # as long as the run lives, however many trials it gets
             about = {"format": FORMAT, **_begun(), "asked": to_data(asked), "batch": batch, **facts}
             run.put("run.json", about)
-        elif not plan and (before := run.about)["asked"]["trials"] < asked.trials:
-            run.put("run.json", {**before, "asked": {**before["asked"], "trials": asked.trials}})
+        elif not plan:
+            _noted(run, asked)
         try:
             yield run
         except (ValueError, OSError):
@@ -171,6 +171,15 @@ def opened(asked: Settings, facts: dict[str, Any], *, plan: bool = False) -> Ite
         finally:
             if new and plan:
                 _unmade(run.home, above)
+
+
+def _noted(run: Run, asked: Settings) -> None:
+    """More trials than before, and where the images lie now, are noted."""
+    before, now = run.about, to_data(asked)
+    trials = max(before["asked"]["trials"], asked.trials)
+    noted = {**before["asked"], "trials": trials, "data_dir": now["data_dir"]}
+    if noted != before["asked"]:
+        run.put("run.json", {**before, "asked": noted})
 
 
 def same_images(run: Run, now: Mapping[str, Any], instead: str) -> None:
@@ -183,7 +192,8 @@ def same_images(run: Run, now: Mapping[str, Any], instead: str) -> None:
         )
 
 
-def _same_space(run: Run, now: Mapping[str, Any]) -> None:
+def same_space(run: Run, now: Mapping[str, Any]) -> None:
+    """An error where its choices mean otherwise than when the run was begun."""
     before = run.about["space"]
     if before.get("digest", now["digest"]) != now["digest"]:  # older runs do not say it
         raise ValueError(

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from nas.phases.showing import front_table, next_command
-from nas.phases.work import meaning
+from nas.phases.work import of_space
 from nas.picks.chosen import _ends
 from nas.runs.run import FORMAT, Run, opened
 from nas.runs.settings import Settings
@@ -237,6 +237,12 @@ def test_what_is_too_slow_when_measured_is_said_and_not_recommended(tmp_path: Pa
     assert _ends(tables, front_of(tables))["knee"]()["key"] == "k1"
 
 
+def test_where_images_lie_now_is_noted(tmp_path: Path) -> None:
+    for folder in (None, tmp_path / "here", tmp_path / "there"):
+        with opened(asked(tmp_path / "r", data_dir=folder), FACTS) as run:
+            assert run.asked.data_dir == folder
+
+
 def test_a_profile_that_moved_is_the_same_profile(tmp_path: Path, op_times: Path) -> None:
     with opened(asked(tmp_path / "r", profile=op_times), FACTS) as run:
         shutil.copy(op_times, run.home / "profile.json")
@@ -273,8 +279,8 @@ def test_a_space_that_means_otherwise_is_another_run(tmp_path: Path) -> None:
     def never(chosen: dict[str, str | int]) -> Arch:
         return replace(far(chosen), skips=())
 
-    of = {meaning(Space("own", find_backbone("digits"), (axis,), how)) for how in (far, never, far)}
-    assert len(of) == 2
+    every = [Space("own", find_backbone("digits"), (axis,), how) for how in (far, never, far)]
+    assert len({of_space(space)["digest"] for space in every}) == 2
 
 
 def test_what_was_only_planned_leaves_no_folder_above_it_either(tmp_path: Path) -> None:
