@@ -129,11 +129,15 @@ def _trained(
 def _shown(asked: Retrain, done: Sequence[Path], screen: Any) -> None:
     """A table of what came of it, and the page of the run."""
     from nas.phases.existing import page_again
+    from nas.picks.product import RESULT
     from nas.picks.table import table
+    from nas.runs.run import read_json
 
     screen.table(table(done))
     for home in done:
         screen.say("retrain", f"{home}/model.bnn")
+        if doubt := read_json(home / RESULT).get("doubt"):
+            screen.say("retrain", f"its time: {doubt}")
     if asked.run is not None:
         page_again(asked.run, screen)
 

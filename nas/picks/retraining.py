@@ -118,7 +118,7 @@ def made(of: Retraining, net: Network, job: Job, losses: Losses) -> None:
         "search": None if of.accuracy is None else {"accuracy": of.accuracy},
         "retrained": {"accuracy": right / count, "count": count},
         "packed": {"accuracy": float(np.mean(ours == labels)), "count": count, "decisions": apart},
-        "predicted_ms": of.predicted_ms, **columns(took),
+        "predicted_ms": of.predicted_ms, **columns(took), "doubt": took.doubt if took else "",
         "memory_bytes": planned.peak_bytes,
         "size_bytes": planned.weight_bytes,
         "file_bytes": (home / PACKED).stat().st_size,

@@ -41,7 +41,9 @@ def best(run: Path) -> Any:
     return min(read(run).front or [], key=lambda row: (row["error"], row["latency_ms"]))
 
 
-def test_a_pick_is_trained_packed_and_judged(run_folder: Path) -> None:
+def test_a_pick_is_trained_packed_and_judged(
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (home,) = retrain(run=run_folder, pick=["best"], epochs=3.0, threads=1)
     picked = best(run_folder)
     assert home == run_folder / "picks" / picked["key"]
@@ -75,6 +77,9 @@ def test_a_pick_is_trained_packed_and_judged(run_folder: Path) -> None:
     assert read(run_folder).picks[0]["key"] == picked["key"]
     assert retrain(run=run_folder, pick=["best"], epochs=3.0, threads=1) == [home]
     assert result_of(home) == found, "nothing is left to do"
+    (home / "result.json").write_text(json.dumps({**found, "doubt": "others shared the core"}))
+    assert main([str(run_folder), "--pick", "best", "--epochs", "3", "--threads", "1"]) == 0
+    assert "its time: others shared the core" in capsys.readouterr().err
 
 
 def test_what_a_pick_is_compared_with_goes_through_the_same_command(run_folder: Path) -> None:
