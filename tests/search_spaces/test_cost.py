@@ -145,3 +145,11 @@ def test_real_weights_have_32_bits() -> None:
     convs = 16 * 9 + 2 * 16 * 16 * 9 + 16 * 32 * 9 + 3 * 32 * 32 * 9 + 16 * 32
     assert one.weight_bits == 32 * (convs + 33 * 10)
     assert one.bops == 0
+
+
+def test_a_byte_that_is_begun_counts() -> None:
+    """Filters by nines have no whole bytes of weights, and a table of sizes has whole numbers."""
+    for bits, wanted in ((0, 0), (1, 1), (8, 1), (9, 2), (2 * 9 * 9 * 9, 183)):
+        found = Cost(bops=0, flops=0, weight_bits=bits, constant_bits=0, peak_bytes=0)
+        assert found.weight_bytes == wanted
+        assert isinstance(found.weight_bytes, int)
