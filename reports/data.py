@@ -61,10 +61,10 @@ def _run(run: Run, arches: Arches) -> dict[str, Any]:
         },
         "axes": [{"name": name, "choices": list(of)} for name, of in axes.items()],
         "trials": _columns(run, objectives, axes),
-        "front": [_trim(row) for row in front],
+        "front": [_timed(run, row) for row in front],
         "front_is_final": run.front is not None and words.measured(run),
         "knee": knee_of(within(run, front)),
-        "known": [_trim(row) for row in run.known],
+        "known": [_timed(run, row) for row in run.known],
         "ops": _by_key(run.ops),
         "kernels": [_trim(row) for row in run.kernels],
         "picks": [_pick(run, pick) for pick in run.picks],
@@ -118,6 +118,10 @@ def too_slow(run: Run, row: Row) -> bool:
     """Measured, it takes longer than was asked for: what was predicted did not."""
     limit, took = run.asked.get("max_latency"), row.get("measured_ms")
     return limit is not None and took is not None and _float(took) > float(limit)
+
+
+def _timed(run: Run, row: Row) -> Row:
+    return _trim({**row, "too_slow": too_slow(run, row)})
 
 
 def within(run: Run, front: Sequence[Row]) -> list[Row]:

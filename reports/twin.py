@@ -79,7 +79,7 @@ def _front(run: Mapping[str, Any], arches: Mapping[str, str]) -> Iterator[str]:
         yield "Of the candidates so far."
         yield ""
     front = sorted(run["front"], key=lambda row: row.get("latency_ms") or 0)
-    yield from _table(run, front, arches)
+    yield from _table(run["metric"], front, arches)
     if run["knee"]:
         yield f"The knee, farthest from the line between the ends: `{run['knee']}`."
         yield ""
@@ -97,15 +97,14 @@ def _known(run: Mapping[str, Any], arches: Mapping[str, str]) -> Iterator[str]:
         return
     yield "### Known architectures"
     yield ""
-    yield from _table(run, run["known"], arches)
+    yield from _table(run["metric"], run["known"], arches)
 
 
 def _table(
-    run: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], arches: Mapping[str, str]
+    metric: str, rows: Sequence[Mapping[str, Any]], arches: Mapping[str, str]
 ) -> Iterator[str]:
-    metric, limit = _plain(run["metric"]), run["asked"].get("max_latency")
     yield (
-        f"| architecture | {metric} in the search, % | predicted, ms | measured, ms | "
+        f"| architecture | {_plain(metric)} in the search, % | predicted, ms | measured, ms | "
         "weights, bytes | memory, bytes |"
     )
     yield "|---|---:|---:|---:|---:|---:|"
@@ -117,7 +116,7 @@ def _table(
         measured = _spread(row.get("measured_ms"), row.get("spread_ms"))
         if row.get("trusted") is False:
             measured += " (busy)"
-        if limit is not None and (row.get("measured_ms") or 0) > limit:
+        if row["too_slow"]:
             measured += " (too slow)"
         yield (
             f"| {_plain(name) + ' ' if name else ''}{line} | {accuracy} | "

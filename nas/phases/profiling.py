@@ -149,7 +149,7 @@ def _from_file(work: Work) -> str:
     profile.save(latency.profile, work.run.home / "profile.json")
     _keep(work, latency, fitted_to)
     found = latency.profile
-    plain = "" if fitted_to else "; what lies between ops is not in them"
+    plain = "" if latency != Latency(latency.profile) else "; what lies between ops is not in them"
     return f"{len(found.entries)} ops of {found.machine['cpu']}, from {work.asked.profile}{plain}"
 
 

@@ -8,11 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from kernels import profile
 from kernels.machine import usable_cores
 from nas.phases.existing import asked_of
 from nas.phases.learning import supernet_home
-from nas.phases.profiling import read_latency
+from nas.phases.profiling import elsewhere, read_latency
 from nas.phases.work import of_images
 from nas.picks import chosen
 from nas.picks.asked import Retrain
@@ -54,9 +53,7 @@ def _of_a_run(
     _check_images(Run(run), folder)
     latency = read_latency(Run(run)) if Run(run).has("latency.json") else None
     start = _start(asked, search) if asked.from_ == "supernet" else None
-    here = latency is None or latency.profile.same_place(
-        profile.empty(profile.Asked(threads=search.threads))
-    )
+    here = elsewhere(Run(run), search.threads) is None
     training = _training(asked, search.data, folder, len(found))
     training = replace(training, recipe=asked.recipe or search.recipe or search.usual.recipe)
     made = []

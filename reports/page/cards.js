@@ -6,7 +6,7 @@ function tags(one) {
     SEVERAL && tag(runName(one)), one.knee && tag("knee", "on"), one.front && tag("front", "on"), one.fixed && tag("known"),
     strange(one) && !one.known && tag(`on ${strange(one)}`),
     one.picks.length > 0 && tag("retrained", "re"), one.status === "infeasible" && tag("beyond the limits", "bad"), one.status === "failed" && tag("failed", "bad"),
-    one.trusted === false && tag("timed on a busy machine", "bad"), one.on_measured === false && tag("beaten when measured", "bad"), tooSlow(one) && tag("too slow when measured", "bad"));
+    one.trusted === false && tag("timed on a busy machine", "bad"), one.on_measured === false && tag("beaten when measured", "bad"), one.too_slow && tag("too slow when measured", "bad"));
 }
 
 // The short form beside the front.

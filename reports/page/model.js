@@ -49,9 +49,6 @@ function ofPick({ known, predicted_ms, size_bytes, memory_bytes, search }) {
   return { known, latency_ms: predicted_ms, size_bytes, memory_bytes, error: search ? 1 - search.accuracy : null };
 }
 
-// Measured, it takes longer than was asked for; what was predicted did not.
-const tooSlow = (one) => there(one.measured_ms) && there(RUNS[one.run].asked.max_latency) && one.measured_ms > RUNS[one.run].asked.max_latency;
-
 // Its backbone, where that is not the one that was asked for.
 function strange(one) {
   const own = one.text.split(" | ")[0];

@@ -40,7 +40,7 @@ function numberColumns(measured) {
 function remarks(one) {
   return [
     one.front ? "front" : one.fixed ? "fixed point" : "", one.knee && "knee", one.picks.length > 0 && (one.picks.length > 1 ? `retrained with ${one.picks.length} seeds` : "retrained"),
-    one.on_measured === false && "beaten when measured", tooSlow(one) && "too slow when measured", one.trusted === false && "machine was busy",
+    one.on_measured === false && "beaten when measured", one.too_slow && "too slow when measured", one.trusted === false && "machine was busy",
     one.same_path === false && "differs from the supernet",
   ].filter(Boolean).join(", ");
 }

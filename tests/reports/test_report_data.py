@@ -127,6 +127,17 @@ def test_programs_that_the_time_was_fitted_on_do_not_judge_it(tmp_path: Path) ->
     assert said["fitted_apart"] is False
 
 
+def test_what_is_slower_than_asked_for_is_marked(tmp_path: Path) -> None:
+    run = made(tmp_path / "run", measured=True)
+    times = sorted(float(row["measured_ms"] or 0) for row in run.front or ())
+    asked = {**run.about["asked"], "max_latency": times[-2]}
+    data = page_data([replace(run, about={**run.about, "asked": asked})])
+    assert [row["too_slow"] for row in data["runs"][0]["front"]].count(True) == 1
+    slow = [row for row in data["runs"][0]["known"] if row["too_slow"]]
+    assert markdown(data, "title", {}).count("(too slow)") == 1 + len(slow)
+    assert "(too slow)" not in markdown(page_data([run]), "title", {})
+
+
 def test_corrected_accuracies_are_told_apart_from_the_supernets(tmp_path: Path) -> None:
     one, two = made(tmp_path / "one", seed=1), made(tmp_path / "two", seed=2)
     asked = {**two.about["asked"], "corrected": "/a/run"}
