@@ -336,13 +336,15 @@ def test_bars_are_of_all_kernels() -> None:
 def test_info_says_what_runs_here_and_what_was_chosen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main([*TINY, "--no-torch", "--folder", str(tmp_path)])
-    capsys.readouterr()
+    op = BinaryConv(height=4, width=4, channels=64, filters=16)
+    # Not by measuring: a machine that is too busy remembers nothing.
+    quiet = Timing(100.0, 1.0, 99.0, rounds=9, disturbed=0.0)
+    choice.remember(op, 1, 1, {Choice("portable", "words"): quiet}, tmp_path)
     assert main(["info", "--folder", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     for isa in isas.every():
         assert isa.about in said
-    assert re.search(rf"chosen so far: [1-9]\d*, and 0 by other builds.*{tmp_path}", said)
+    assert re.search(rf"chosen so far: 1, and 0 by other builds.*{tmp_path}", said)
     assert "us of" not in said  # a search chooses thousands: they are listed when asked for
     assert main(["info", "--chosen", "--folder", str(tmp_path)]) == 0
     assert "us of" in capsys.readouterr().out
