@@ -112,7 +112,7 @@ class _Candidate(tune.Trainable):
             self._score = make(weights)
         except Exception as error:  # of no candidate: it would be the same for all
             logging.getLogger(__name__).exception("a process that scores")
-            self._broken = f"{type(error).__name__}: {error}"
+            self._broken = f"cannot begin: {type(error).__name__}: {error}"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self._asked = new_config["asked"]
@@ -125,6 +125,8 @@ class _Candidate(tune.Trainable):
         asked = Asked(**{**self._asked, "genome": tuple(self._asked["genome"])})
         try:
             scored = self._score(asked)
+        except OSError as error:  # a full disk: of no candidate, and it may pass
+            return {"broken": f"cannot go on: {type(error).__name__}: {error}", "done": True}
         except Exception as error:  # a candidate that cannot be scored is a result
             logging.getLogger(__name__).exception("candidate %s", asked.key)
             scored = Scored(values={}, note=f"{type(error).__name__}: {error}"[:500])

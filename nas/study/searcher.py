@@ -88,7 +88,7 @@ class StudySearcher(Searcher):
             return
         try:
             if result is not None and "broken" in result:
-                raise ValueError(f"the processes that score cannot begin: {result['broken']}")
+                raise ValueError(f"the processes that score {result['broken']}")
             self._completed(asked, None if error or result is None else result["scored"])
         except Exception as failure:
             self.failure = failure

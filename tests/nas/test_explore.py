@@ -6,6 +6,7 @@ it, twice, for that takes seconds; what came of each scenario is left in the fol
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -92,6 +93,13 @@ def sick(folder: Path, weights: Weights) -> Callable[[Asked], Scored]:
 
 def cannot_begin(weights: Weights) -> Callable[[Asked], Scored]:
     raise FileNotFoundError("no images here")
+
+
+def disk_is_full(weights: Weights) -> Callable[[Asked], Scored]:
+    def score(asked: Asked) -> Scored:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return score
 
 
 def explored(folder: Path, name: str, make: Any, scratch: Path, workers: int) -> None:
@@ -264,6 +272,18 @@ def test_a_process_that_cannot_begin_to_score_ends_the_search(tmp_path: Path) ->
     assert mine.suggest("next") == StudySearcher.FINISHED
     assert str(mine.failure) == (
         "the processes that score cannot begin: FileNotFoundError: no images here"
+    )
+    assert len(Records(tmp_path / "scores")) == 0
+
+
+def test_a_full_disk_is_no_failure_of_the_candidate_that_met_it(tmp_path: Path) -> None:
+    mine = searcher(tmp_path)
+    process = object.__new__(_Candidate)
+    process.setup(mine.suggest("t"), disk_is_full, SEEN)
+    mine.on_trial_complete("t", process.step())
+    assert mine.suggest("next") == StudySearcher.FINISHED
+    assert str(mine.failure) == (
+        "the processes that score cannot go on: OSError: [Errno 28] No space left on device"
     )
     assert len(Records(tmp_path / "scores")) == 0
 
