@@ -20,6 +20,7 @@ from trainers.job import new_supernet, train_supernet
 TRIED_OPS = 8
 TRIED_STEPS = 3
 TRIED_CANDIDATES = 3
+ENOUGH = 20.0  # seconds of trying candidates: where one takes longer, it alone tells
 WHOLE = 0.3  # seconds to pack a program of the front and to time it, as measured on digits
 FRONT = 25  # architectures that are measured, about
 FEWEST = 200  # images to choose by, and steps of training: below, an order is chance
@@ -87,6 +88,8 @@ def _candidate_seconds(work: Work, weights: Arrays) -> float:
         with baselines.threads(1):  # as many as a process that scores has
             candidates.score(work.space.decode(work.space.sample(rng)))
         took.append(time.monotonic() - begun)
+        if sum(took) >= ENOUGH:
+            break
     return sorted(took)[len(took) // 2]
 
 

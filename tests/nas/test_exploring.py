@@ -95,10 +95,11 @@ def test_what_processes_said_is_kept_where_exploring_failed(
     assert "it burns" in caplog.text
 
 
+@pytest.mark.parametrize(("enough", "tried"), [(60.0, 3), (0.0, 1)])
 def test_a_plan_tries_candidates_as_processes_will_score_them(
-    work: Work, monkeypatch: pytest.MonkeyPatch
+    enough: float, tried: int, work: Work, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On one thread each: so many at once share the cores."""
+    """On one thread each: so many at once share the cores. Slow ones it tries once."""
     threads: list[int] = []
 
     class Tried:
@@ -109,6 +110,7 @@ def test_a_plan_tries_candidates_as_processes_will_score_them(
             threads.append(torch.get_num_threads())
 
     monkeypatch.setattr(planning, "Candidates", Tried)
+    monkeypatch.setattr(planning, "ENOUGH", enough)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -116,7 +118,7 @@ def test_a_plan_tries_candidates_as_processes_will_score_them(
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert set(threads) == {1}
+    assert threads == [1] * tried
 
 
 @pytest.mark.parametrize(
