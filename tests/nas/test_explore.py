@@ -26,7 +26,7 @@ import pytest
 
 import nas.study.actors
 from nas.processes.cluster import ray_cluster
-from nas.study.actors import Means, Weights, _Candidate, explore
+from nas.study.actors import Maker, Means, Weights, _Candidate, explore
 from nas.study.records import Records
 from nas.study.searcher import StudySearcher
 from nas.study.study import Plan, Study
@@ -263,28 +263,21 @@ def test_a_journal_that_cannot_be_written_ends_the_search_with_that_error(
     assert isinstance(mine.failure, IsADirectoryError)
 
 
-def test_a_process_that_cannot_begin_to_score_ends_the_search(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (cannot_begin, "cannot begin: FileNotFoundError: no images here"),
+        (disk_is_full, "cannot go on: OSError: [Errno 28] No space left on device"),
+    ],
+)
+def test_what_is_of_no_candidate_ends_the_search(make: Maker, said: str, tmp_path: Path) -> None:
     """Else all candidates would be marked failed, for good."""
     mine = searcher(tmp_path)
     process = object.__new__(_Candidate)
-    process.setup(mine.suggest("t"), cannot_begin, SEEN)
+    process.setup(mine.suggest("t"), make, SEEN)
     mine.on_trial_complete("t", process.step())
     assert mine.suggest("next") == StudySearcher.FINISHED
-    assert str(mine.failure) == (
-        "the processes that score cannot begin: FileNotFoundError: no images here"
-    )
-    assert len(Records(tmp_path / "scores")) == 0
-
-
-def test_a_full_disk_is_no_failure_of_the_candidate_that_met_it(tmp_path: Path) -> None:
-    mine = searcher(tmp_path)
-    process = object.__new__(_Candidate)
-    process.setup(mine.suggest("t"), disk_is_full, SEEN)
-    mine.on_trial_complete("t", process.step())
-    assert mine.suggest("next") == StudySearcher.FINISHED
-    assert str(mine.failure) == (
-        "the processes that score cannot go on: OSError: [Errno 28] No space left on device"
-    )
+    assert str(mine.failure) == f"the processes that score {said}"
     assert len(Records(tmp_path / "scores")) == 0
 
 
