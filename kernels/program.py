@@ -197,10 +197,13 @@ def written_over(
     """The value whose place the floats of node n take: its residual, which nobody reads afterwards.
 
     Binary convolutions allow that: whatever the kernel, each number of a residual is read just
-    before the one that is written there. It halves the memory that a shortcut keeps busy.
+    before the one that is written there; but one set that several pairs add is read again. It
+    halves the memory that a shortcut keeps busy.
     """
     if not isinstance(node.op, BinaryConv | BinaryLinear) or node.floats is None:
         return None
     if node.residual is None or values[node.residual.value] != values[node.floats]:
+        return None
+    if node.residual.sets != values[node.floats].sets:
         return None
     return node.residual.value if last[node.residual.value] == n else None

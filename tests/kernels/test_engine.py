@@ -13,9 +13,10 @@ from programs import random_images, random_program
 from kernels import _core, bits, isas, sample
 from kernels.case import program
 from kernels.engine import Engine, runner
-from kernels.epilogue import Epilogue
-from kernels.ops import BinaryConv, Blend, Mix
-from kernels.program import Normal, Program
+from kernels.epilogue import Epilogue, Residual
+from kernels.flow import Use, Value
+from kernels.ops import BinaryConv, Blend, GlobalPool, Mix, Pack
+from kernels.program import Node, Normal, Program
 from kernels.walk import walk
 from search_spaces.arch import Arch
 from search_spaces.backbones import find_backbone
@@ -78,6 +79,29 @@ def test_any_program_is_what_the_references_say(seed: int) -> None:
         np.testing.assert_allclose(got, value.reshape(got.shape), 1e-3, 1e-3)
     output = wanted[drawn.output].reshape(2, -1)
     np.testing.assert_allclose(engine.run(images).reshape(2, -1), output, 1e-3, 1e-3)
+
+
+@pytest.mark.parametrize("isa", [isa.name for isa in isas.available()])
+def test_a_set_that_several_pairs_add_is_not_written_over(isa: str) -> None:
+    """The second pair adds it once the first one has written."""
+    size = {"height": 6, "width": 6, "channels": 8}
+    one, signs, two = Value(False, 1, 6, 6, 8), Value(True, 1, 6, 6, 8), Value(False, 2, 6, 6, 8)
+    after = Epilogue(floats=True, residual=Residual.ONE)
+    nodes = (
+        Node(Pack(**size), (Use(0, 0, 1),), None, None, 1),
+        Node(Mix(**size, kind=Blend.ROUTE, inputs=1, outputs=2), (Use(0, 0, 1),), None, 2, None),
+        Node(
+            BinaryConv(**size, filters=8, padding=1, bases=2, after=after),
+            (Use(1, 0, 1),), Use(2, 0, 1), 3, None,
+        ),
+        Node(Mix(**size, kind=Blend.MEAN, inputs=2), (Use(3, 0, 2),), None, 4, None),
+        Node(GlobalPool(**size), (Use(4, 0, 1),), None, 5, None),
+    )  # fmt: skip
+    values = (one, signs, two, two, one, one._replace(height=1, width=1))
+    drawn = program(values, nodes, 5, np.random.default_rng(0))
+    images = np.random.default_rng(1).standard_normal((3, 6, 6, 8)).astype(np.float32)
+    found = Engine(drawn, isa=isa, measured=False).run(images)
+    np.testing.assert_allclose(found, walk(drawn, images)[5].reshape(3, 8), rtol=1e-4, atol=1e-5)
 
 
 def test_whole_numbers_are_normalised_as_float32_is() -> None:
