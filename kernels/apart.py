@@ -13,7 +13,7 @@ import numpy as np
 
 from kernels.epilogue import Curve, Residual
 from kernels.flow import Use, Value, flow
-from kernels.ops import Affine, BinaryConv, Op
+from kernels.ops import Affine, BinaryConv, BinaryLinear, Op
 from kernels.parameters import Parameters
 from kernels.program import Node, Program
 
@@ -25,8 +25,8 @@ def apart(program: Program) -> Program:
     """Where several pairs of inputs and bases meet in one op, an op for each."""
     taken = _Apart(program)
     for node, given in zip(program.nodes, program.parameters, strict=True):
-        if isinstance(node.op, BinaryConv) and node.op.pairs > 1:
-            taken.split(node, node.op, given)
+        if isinstance(node.op, BinaryConv | BinaryLinear) and node.op.as_conv().pairs > 1:
+            taken.split(node, node.op.as_conv(), given)
         else:
             taken.keep(node, given)
     return Program(
@@ -35,13 +35,13 @@ def apart(program: Program) -> Program:
 
 
 class _Apart:
-    """`parts` says of a value whose sets were written together which values they are now."""
+    """`parts` says of a value whose sets were written together where each of them is now."""
 
     def __init__(self, program: Program) -> None:
         self.values: list[Value] = list(program.values)
         self.nodes: list[Node] = []
         self.given: list[Parameters] = []
-        self.parts: dict[int, list[int]] = {}
+        self.parts: dict[int, list[Use]] = {}
 
     def keep(self, node: Node, given: Parameters) -> None:
         reads = tuple(part for use in node.reads for part in self._now(use))
@@ -60,7 +60,8 @@ class _Apart:
         for pair in range(op.pairs):
             i, base = (pair, pair) if op.own else divmod(pair, op.bases)
             rows = {name: given[name][pair : pair + 1] for name in names if name in given}
-            rows["weights"] = given["weights"][base : base + 1]
+            weights = given["weights"][base : base + 1]
+            rows["weights"] = weights.reshape(1, op.filters, op.kernel, op.kernel, -1)
             read = self._one(node.reads[0], i)
             nth = pair if after.residual is Residual.EACH else 0
             added = after.residual is not Residual.NONE and node.residual is not None
@@ -71,9 +72,10 @@ class _Apart:
         if op.after.sum:
             self._sum(node, op, given, floats)
         elif node.floats is not None:
-            self.parts[node.floats] = floats
+            self.parts[node.floats] = [Use(n, 0, 1) for n in floats]
         if not op.after.sum and node.bits is not None:
-            self.parts[node.bits] = signs
+            each_of = range(after.signs)
+            self.parts[node.bits] = [Use(n, s, 1) for n in signs for s in each_of]
 
     def _write(
         self, op: Op, reads: tuple[Use, ...], residual: Use | None, given: Parameters
@@ -115,4 +117,4 @@ class _Apart:
     def _now(self, use: Use) -> tuple[Use, ...]:
         if use.value not in self.parts:
             return (use,)
-        return tuple(Use(n, 0, 1) for n in self.parts[use.value][use.first : use.first + use.sets])
+        return tuple(self.parts[use.value][use.first : use.first + use.sets])

@@ -56,9 +56,9 @@ class Kernel:
     ) -> None:
         """weights: (bases, filters, kernel, kernel, bytes); if linear, (bases, filters, bytes)."""
         self.op, self.choice, self.threads = op, choice, threads
-        self._conv = op.as_conv() if isinstance(op, BinaryLinear) else op
+        self._conv = op.as_conv()
         if isinstance(op, BinaryLinear):
-            weights = _linear(weights, "weights", 3)[:, :, None, None]
+            weights = _linear(weights, "weights")[:, :, None, None]
         self.core = _core.make(self._conv, choice.isa, choice.variant, weights, constants)
 
     def run(
@@ -83,7 +83,7 @@ class Kernel:
 
     def _call(self, signs: Bits, residual: Floats | None, out: Result | None) -> dict[str, Any]:
         if isinstance(self.op, BinaryLinear):
-            signs = _linear(signs, "signs", 3)[:, :, None, None]
+            signs = _linear(signs, "signs")[:, :, None, None]
         elif not isinstance(signs, np.ndarray) or signs.ndim != 5:
             raise TypeError(
                 f"signs are a NumPy array (inputs, batch, height, width, bytes); got {_kind(signs)}"
@@ -113,9 +113,9 @@ def empty(op: BinaryConv, batch: int) -> Result:
     return Result(floats=floats, bits=bits)
 
 
-def _linear(array: Any, name: str, axes: int) -> Bits:
-    if not isinstance(array, np.ndarray) or array.ndim != axes:
-        raise TypeError(f"{name} of a linear map have {axes} axes; got {_kind(array)}")
+def _linear(array: Any, name: str) -> Bits:
+    if not isinstance(array, np.ndarray) or array.ndim != 3:
+        raise TypeError(f"{name} of a linear map have 3 axes; got {_kind(array)}")
     return array
 
 

@@ -180,8 +180,7 @@ def depths(value: Any) -> tuple[int, int, int, int]:
 def choose(op: BinaryConv | BinaryLinear, threads: int, isa: str | None, measured: bool) -> Choice:
     if measured:
         return choice.chosen(op, threads, isa)
-    conv = op.as_conv() if isinstance(op, BinaryLinear) else op
-    return choice.candidates(conv, isa)[0]
+    return choice.candidates(op.as_conv(), isa)[0]
 
 
 def runner(op: Op, given: Parameters, chosen: Choice | None, isa: str | None = None) -> Any:

@@ -8,6 +8,23 @@ from dataclasses import dataclass
 LARGEST_SIDE = 1 << 16
 
 
+def whole(op: object, **limits: tuple[int, int]) -> None:
+    for name, (low, high) in limits.items():
+        value = getattr(op, name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise TypeError(f"{name} is a whole number; got {value!r}")
+        if not low <= value <= high:
+            raise ValueError(f"{name} is {low} to {high}; got {value}")
+
+
+def kinds(op: object, **wanted: type) -> None:
+    """Fields that are of these types: a text may equal what is meant, and be something else."""
+    for name, kind in wanted.items():
+        value = getattr(op, name)
+        if not isinstance(value, kind):
+            raise TypeError(f"{name} is a {kind.__name__}; got {value!r}")
+
+
 class Curve(enum.StrEnum):
     """What is done to a number that may be negative."""
 
@@ -49,11 +66,17 @@ class Epilogue:
     outer: Curve | None = None  # None: the whole step, with its `before` and `after`, is absent
 
     def __post_init__(self) -> None:
-        if not 0 <= self.signs <= 64:
-            raise ValueError(f"an epilogue writes 0 to 64 sign bits a value; got {self.signs}")
+        whole(self, signs=(0, 64))
+        kinds(self, floats=bool, sum=bool, inner=Curve, residual=Residual)
+        if self.outer is not None:
+            kinds(self, outer=Curve)
         asked = (self.sum, self.inner != Curve.NONE, self.residual != Residual.NONE, self.outer)
         if self.raw and any(a not in (False, None) for a in asked):
             raise ValueError(f"{self} computes float32 and writes none of it: ask floats or signs")
+
+    def maps_added(self, pairs: int) -> int:
+        """How many maps the residual of so many pairs is."""
+        return {Residual.NONE: 0, Residual.ONE: 1, Residual.EACH: pairs}[self.residual]
 
     @property
     def raw(self) -> bool:
@@ -63,12 +86,3 @@ class Epilogue:
 
 RAW = Epilogue()
 FLOATS = Epilogue(floats=True)
-
-
-def whole(op: object, **limits: tuple[int, int]) -> None:
-    for name, (low, high) in limits.items():
-        value = getattr(op, name)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise TypeError(f"{name} is a whole number; got {value!r}")
-        if not low <= value <= high:
-            raise ValueError(f"{name} is {low} to {high}; got {value}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, assert_never
 
-from kernels.epilogue import Epilogue, Residual
+from kernels.epilogue import FLOATS, Epilogue
 from kernels.ops import (
     Affine,
     BinaryConv,
@@ -84,11 +84,10 @@ def flow(op: Op) -> Flow:
             return Flow(maps, *_ending(op.after, op.sets, maps))
         case Mix():
             maps = Value(False, op.inputs, op.height, op.width, op.channels)
-            after = Epilogue(floats=op.floats, signs=op.signs)
-            return Flow(maps, *_ending(after, op.outputs, maps))
+            return Flow(maps, *_ending(ending(op), op.outputs, maps))
         case Pack():
             maps = Value(False, op.sets, op.height, op.width, op.channels)
-            return Flow(maps, *_ending(Epilogue(signs=op.signs), op.sets, maps))
+            return Flow(maps, *_ending(ending(op), op.sets, maps))
         case Pool():
             maps = Value(False, op.sets, op.height, op.width, op.channels)
             return _plain(maps, maps._replace(height=op.out_height, width=op.out_width))
@@ -109,6 +108,19 @@ def flow(op: Op) -> Flow:
             assert_never(op)
 
 
+def ending(op: Op) -> Epilogue:
+    """What it does to its results before they are written: of most ops nothing."""
+    match op:
+        case BinaryConv() | BinaryLinear() | RealConv() | Stem() | Affine():
+            return op.after
+        case Mix():
+            return Epilogue(floats=op.floats, signs=op.signs)
+        case Pack():
+            return Epilogue(signs=op.signs)
+        case _:
+            return FLOATS
+
+
 def _plain(reads: Value, writes: Value) -> Flow:
     return Flow(reads, None, writes, None)
 
@@ -125,7 +137,7 @@ def _ending(
     after: Epilogue, pairs: int, like: Value
 ) -> tuple[Value | None, Value | None, Value | None]:
     sets = 1 if after.sum else pairs
-    added = {Residual.NONE: 0, Residual.ONE: 1, Residual.EACH: pairs}[after.residual]
+    added = after.maps_added(pairs)
     residual = like._replace(sets=added) if added else None
     floats = like._replace(sets=sets) if after.floats else None
     signs = like._replace(bits=True, sets=sets * after.signs) if after.signs else None

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kernels.epilogue import LARGEST_SIDE, RAW, Curve, Epilogue, Residual, whole
+from kernels.epilogue import LARGEST_SIDE, RAW, Curve, Epilogue, Residual, kinds, whole
 from kernels.real_ops import (
     Affine,
     Blend,
@@ -26,6 +26,7 @@ from kernels.real_ops import (
     Resize,
     Skip,
     Stem,
+    slid,
 )
 
 __all__ = [
@@ -79,6 +80,7 @@ class BinaryConv:
         side, many = (1, LARGEST_SIDE), (1, 64)
         whole(self, height=side, width=side, channels=side, filters=side, inputs=many, bases=many)
         whole(self, kernel=(1, 7), stride=(1, 64), dilation=(1, 64), padding=(0, 1024))
+        kinds(self, own=bool, after=Epilogue)
         if self.own and self.inputs != self.bases:
             raise ValueError(f"own wants an input per base; got {self.inputs} for {self.bases}")
         if self.out_height < 1 or self.out_width < 1:
@@ -104,20 +106,19 @@ class BinaryConv:
 
     @property
     def out_height(self) -> int:
-        return self._out(self.height)
+        return slid(self.height, self.kernel, self.stride, self.dilation, self.padding)
 
     @property
     def out_width(self) -> int:
-        return self._out(self.width)
-
-    def _out(self, size: int) -> int:
-        reach = self.dilation * (self.kernel - 1) + 1
-        return (size + 2 * self.padding - reach) // self.stride + 1
+        return slid(self.width, self.kernel, self.stride, self.dilation, self.padding)
 
     @property
     def macs(self) -> int:
         """Binary multiply-accumulates for one image."""
         return self.pairs * self.out_height * self.out_width * self.filters * self.products
+
+    def as_conv(self) -> BinaryConv:
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,96 +11,24 @@ from numpy.typing import NDArray
 from kernels import _core, ops
 from kernels.binary import Constants, Result
 from kernels.bits import bytes_for
-from kernels.epilogue import FLOATS, Epilogue, Residual
-from kernels.ops import (
-    Affine,
-    GlobalPool,
-    Linear,
-    Mix,
-    Pack,
-    Pool,
-    RealConv,
-    Resize,
-    Skip,
-    Stem,
-)
+from kernels.flow import ending, flow
+from kernels.ops import Stem
 from kernels.parameters import Array
 
 Floats = NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
-    """What an op gives, and how many maps of that size it is given to add."""
-
-    sets: int
-    height: int
-    width: int
-    channels: int
-    floats: bool = True
-    signs: int = 0
-    residual: int = 0
-
-    def empty(self, batch: int) -> Result:
-        """New arrays for it."""
-        if batch < 1:
-            raise ValueError(f"a batch has at least one image; got {batch}")
-        pixels = (batch, self.height, self.width)
-        bits = (self.sets, self.signs, *pixels, bytes_for(self.channels))
-        return Result(
-            floats=np.empty((self.sets, *pixels, self.channels), np.float32)
-            if self.floats
-            else None,
-            bits=np.empty(bits, np.uint8) if self.signs else None,
-        )
-
-
-def form(op: ops.Real) -> Form:
-    match op:
-        case RealConv():
-            return _ended(op.after, op.inputs, op.out_height, op.out_width, op.filters)
-        case Stem():
-            return _ended(op.after, 1, op.out_height, op.out_width, op.filters)
-        case Affine():
-            return _ended(op.after, op.sets, op.height, op.width, op.channels)
-        case Linear():
-            return Form(sets=1, height=1, width=1, channels=op.filters)
-        case Pool() | Resize():
-            return _map(op.sets, op.out_height, op.out_width, op.channels)
-        case GlobalPool():
-            return _map(op.sets, 1, 1, op.channels)
-        case Skip():
-            return Form(
-                sets=op.sets,
-                height=op.out_height,
-                width=op.out_width,
-                channels=op.filters,
-                residual=op.onto,
-            )
-        case Mix():
-            made = Epilogue(floats=op.floats, signs=op.signs)
-            return _ended(made, op.outputs, op.height, op.width, op.channels)
-        case Pack():
-            made = Epilogue(signs=op.signs)
-            return _ended(made, op.sets, op.height, op.width, op.channels)
-        case _:
-            assert_never(op)
-
-
-def _map(sets: int, height: int, width: int, channels: int) -> Form:
-    return _ended(FLOATS, sets, height, width, channels)
-
-
-def _ended(after: Epilogue, pairs: int, height: int, width: int, channels: int) -> Form:
-    return Form(
-        sets=1 if after.sum else pairs,
-        height=height,
-        width=width,
-        channels=channels,
-        floats=after.floats,
-        signs=after.signs,
-        residual={Residual.NONE: 0, Residual.ONE: 1, Residual.EACH: pairs}[after.residual],
-    )
+def empty(op: ops.Real, batch: int) -> Result:
+    """New arrays for what it writes."""
+    if batch < 1:
+        raise ValueError(f"a batch has at least one image; got {batch}")
+    wants, floats, bits = flow(op), None, None
+    if (y := wants.floats) is not None:
+        floats = np.empty((y.sets, batch, y.height, y.width, y.channels), np.float32)
+    if (y := wants.bits) is not None:
+        signs, pixels = ending(op).signs, (batch, y.height, y.width)
+        bits = np.empty((y.sets // signs, signs, *pixels, bytes_for(y.channels)), np.uint8)
+    return Result(floats=floats, bits=bits)
 
 
 class Real:
@@ -112,7 +39,6 @@ class Real:
     ) -> None:
         """`kernels.parameters.wanted` says which parameters an op has, and their shapes."""
         self.op, self.isa, self.threads = op, isa, threads
-        self.form = form(op)
         self.core = (
             _stem(op, isa, **parameters)
             if isinstance(op, Stem)
@@ -142,9 +68,9 @@ class Real:
         if not isinstance(x, np.ndarray) or x.ndim != 5:
             got = f"{x.dtype}{x.shape}" if isinstance(x, np.ndarray) else type(x).__name__
             raise TypeError(f"x is a NumPy array (sets, batch, height, width, channels); got {got}")
-        if residual is not None and not self.form.residual:
+        if residual is not None and flow(self.op).residual is None:
             raise ValueError("this op has no use for a residual, and was given some")
-        return self.form.empty(x.shape[1]) if out is None else out
+        return empty(self.op, x.shape[1]) if out is None else out
 
     def _call(self, x: Array, residual: Floats | None, to: Result) -> dict[str, Any]:
         batch = x.shape[1]

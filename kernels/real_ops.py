@@ -5,10 +5,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from kernels.epilogue import FLOATS, LARGEST_SIDE, Epilogue, Residual, whole
+from kernels.epilogue import FLOATS, LARGEST_SIDE, Epilogue, Residual, kinds, whole
 
 
-def _slid(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
+def slid(size: int, kernel: int, stride: int, dilation: int, padding: int) -> int:
     """How many places a window finds on a side of `size`."""
     return (size + 2 * padding - dilation * (kernel - 1) - 1) // stride + 1
 
@@ -63,6 +63,7 @@ class RealConv:
                 f"groups divide channels and filters; got {self.groups} for {self.channels} "
                 f"and {self.filters}"
             )
+        kinds(self, after=Epilogue)
         _writes_floats(self.after)
         _fits(self, self.dilation * (self.kernel - 1) + 1)
 
@@ -72,11 +73,11 @@ class RealConv:
 
     @property
     def out_height(self) -> int:
-        return _slid(self.height, self.kernel, self.stride, self.dilation, self.padding)
+        return slid(self.height, self.kernel, self.stride, self.dilation, self.padding)
 
     @property
     def out_width(self) -> int:
-        return _slid(self.width, self.kernel, self.stride, self.dilation, self.padding)
+        return slid(self.width, self.kernel, self.stride, self.dilation, self.padding)
 
     @property
     def weights(self) -> int:
@@ -108,15 +109,16 @@ class Pool:
         side = (1, LARGEST_SIDE)
         whole(self, height=side, width=side, channels=side, kernel=(1, 64), stride=(1, 64))
         whole(self, padding=(0, self.kernel // 2), sets=(1, 4096))
+        kinds(self, kind=Pooling)
         _fits(self, self.kernel)
 
     @property
     def out_height(self) -> int:
-        return _slid(self.height, self.kernel, self.stride, 1, self.padding)
+        return slid(self.height, self.kernel, self.stride, 1, self.padding)
 
     @property
     def out_width(self) -> int:
-        return _slid(self.width, self.kernel, self.stride, 1, self.padding)
+        return slid(self.width, self.kernel, self.stride, 1, self.padding)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -226,6 +228,7 @@ class Mix:
     def __post_init__(self) -> None:
         side, many = (1, LARGEST_SIDE), (1, 64)
         whole(self, height=side, width=side, channels=side, inputs=many, outputs=many)
+        kinds(self, kind=Blend)
         _writes_floats(Epilogue(floats=self.floats, signs=self.signs))
         if self.kind in (Blend.MEAN, Blend.LAMBDA) and self.outputs != 1:
             raise ValueError(f"{self.kind} gives one map; got {self.outputs}")
@@ -311,6 +314,7 @@ class Affine:
     def __post_init__(self) -> None:
         side = (1, LARGEST_SIDE)
         whole(self, height=side, width=side, channels=side, sets=(1, 4096))
+        kinds(self, after=Epilogue)
         _writes_floats(self.after)
 
 

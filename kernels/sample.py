@@ -117,7 +117,7 @@ def _constants(
     pair, sets = (op.pairs, op.filters), (op.sets, op.filters)
     sides = rng.choice([-1.0, 1.0], pair)
     outer = after.outer is not None
-    maps = {Residual.NONE: 0, Residual.ONE: 1, Residual.EACH: op.pairs}[after.residual]
+    maps = after.maps_added(op.pairs)
     constants = Constants(
         scale=(rng.uniform(0.5, 1.5, pair) * sides).astype(np.float32),
         shift=floats(*pair),

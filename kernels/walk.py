@@ -64,7 +64,7 @@ def _floats(node: Node, given: Parameters, x: Array, residual: Array | None) -> 
     constants = Constants(**{name: given[name] for name in EPILOGUE if name in given})
     match op:
         case BinaryConv() | BinaryLinear():
-            conv = op.as_conv() if isinstance(op, BinaryLinear) else op
+            conv = op.as_conv()
             rows = given["weights"].reshape(conv.bases, conv.filters, conv.kernel, conv.kernel, -1)
             weights = bits.unpack(rows, conv.channels)
             sums = reference.dots(conv, x.astype(np.int8), weights)

@@ -15,7 +15,7 @@ from kernels.binary import Constants, Result
 from kernels.bits import Bits, bytes_for
 from kernels.engine import NOWHERE, Images
 from kernels.epilogue import Curve, Epilogue, Residual
-from kernels.flow import Value
+from kernels.flow import Value, ending
 from kernels.isas import Choice
 from kernels.ops import (
     Affine,
@@ -34,7 +34,7 @@ from kernels.ops import (
     Skip,
 )
 from kernels.program import Node, Program
-from kernels.real import form
+from kernels.real import empty
 
 Floats = NDArray[np.float32]
 
@@ -106,8 +106,8 @@ class Computation:
         return _op(self.op, self.parameters, choice, batch, self.threads, self.x, self.residual)
 
     def read(self, dots: bytes, floats: bytes, bits: bytes) -> Result:
-        empty = form(self.op).empty(self.x.shape[1])
-        return Result(floats=_like(empty.floats, floats), bits=_like(empty.bits, bits))
+        made = empty(self.op, self.x.shape[1])
+        return Result(floats=_like(made.floats, floats), bits=_like(made.bits, bits))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -177,11 +177,9 @@ def _shape(op: Op) -> tuple[int, ...]:
     if isinstance(op, BinaryConv):
         shape = (op.height, op.width, op.channels, op.filters, op.kernel, op.stride, op.dilation)
         return (0, *shape, op.padding, op.inputs, op.bases, op.own, *_after(op.after))
-    made = form(op)
-    after = getattr(op, "after", Epilogue(floats=made.floats, signs=made.signs))
     numbers = [_number(getattr(op, f.name)) for f in fields(op) if f.name != "after"]
     numbers += [0] * (10 - len(numbers))
-    return (2, REAL_OPS.index(type(op)), *numbers, *_after(after))
+    return (2, REAL_OPS.index(type(op)), *numbers, *_after(ending(op)))
 
 
 def _after(a: Epilogue) -> tuple[int, ...]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import numpy as np
 import pytest
+from programs import random_images, random_program
 
 from kernels.apart import apart
 from kernels.case import program
@@ -32,5 +35,13 @@ def test_branch_by_branch_the_same_comes_out(name: str) -> None:
     assert any(node.op.pairs > 1 for node in whole.nodes if isinstance(node.op, BinaryConv))
     assert all(node.op.pairs == 1 for node in parted.nodes if isinstance(node.op, BinaryConv))
     images = np.random.default_rng(1).standard_normal((3, 12, 12, 3)).astype(np.float32)
+    wanted = Engine(whole, measured=False).run(images)
+    np.testing.assert_array_equal(Engine(parted, measured=False).run(images), wanted)
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_so_it_does_for_any_program(seed: int) -> None:
+    whole = random_program(Random(seed), most=8)
+    parted, images = apart(whole), random_images(whole, 2, seed)
     wanted = Engine(whole, measured=False).run(images)
     np.testing.assert_array_equal(Engine(parted, measured=False).run(images), wanted)

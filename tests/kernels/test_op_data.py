@@ -77,7 +77,7 @@ def changed(path: str, value: Any) -> dict[str, Any]:
         (changed("after.inner", None), "after.inner is one of none, relu, prelu; got None"),
         (changed("after.inner", []), "after.inner is one of none, relu, prelu"),
         (changed("after.outer", "tanh"), "after.outer is one of none, relu, prelu; got 'tanh'"),
-        (changed("after.signs", 65), "BinaryConv.after: an epilogue writes 0 to 64 sign bits"),
+        (changed("after.signs", 65), "BinaryConv.after: signs is 0 to 64"),
         (changed("kernel", 6), "BinaryConv: a kernel that reaches over 6x6"),
         (changed("height", "9" * 1000), "BinaryConv.height is a whole number; got '9{1,30}"),
         ({**MIX, "kind": "median"}, "Mix lacks its channels"),

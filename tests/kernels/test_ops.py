@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from kernels.ops import RAW, BinaryConv, BinaryLinear, Curve, Epilogue, Residual
+from kernels.ops import (
+    RAW,
+    Affine,
+    BinaryConv,
+    BinaryLinear,
+    Blend,
+    Curve,
+    Epilogue,
+    Mix,
+    Pool,
+    RealConv,
+    Residual,
+)
 
 
 def conv(**changes: Any) -> BinaryConv:
@@ -83,8 +96,35 @@ def test_an_epilogue_that_writes_nothing_is_refused(asked: dict[str, Any]) -> No
 
 
 def test_an_epilogue_has_at_most_64_signs() -> None:
-    with pytest.raises(ValueError, match="0 to 64 sign bits a value; got 65"):
+    with pytest.raises(ValueError, match="signs is 0 to 64; got 65"):
         Epilogue(signs=65)
+
+
+SIZE = {"height": 4, "width": 4, "channels": 8}
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: Pool(**SIZE, kind="max", kernel=2, stride=2), "kind is a Pooling"),
+        (lambda: Mix(**SIZE, kind="mean", inputs=2), "kind is a Blend"),
+        (lambda: Mix(**SIZE, kind=Blend.MEAN, inputs=2, floats="no"), "floats is a bool"),
+        (lambda: Epilogue(floats=True, inner="relu"), "inner is a Curve"),
+        (lambda: Epilogue(floats=True, residual="one"), "residual is a Residual"),
+        (lambda: Epilogue(floats=True, outer="none"), "outer is a Curve"),
+        (lambda: Epilogue(floats=1), "floats is a bool"),
+        (lambda: Epilogue(floats=True, sum=1), "sum is a bool"),
+        (lambda: Epilogue(signs=1.5), "signs is a whole number"),
+        (lambda: conv(own=0), "own is a bool"),
+        (lambda: conv(after=None), "after is a"),
+        (lambda: RealConv(**SIZE, filters=8, after=None), "after is a"),
+        (lambda: Affine(**SIZE, after="floats"), "after is a"),
+    ],
+)
+def test_what_only_looks_like_a_field_is_refused(make: Callable[[], Any], name: str) -> None:
+    """A text equals its enum: some would take it for that, and some not."""
+    with pytest.raises(TypeError, match=name):
+        make()
 
 
 def test_the_plain_epilogue_is_raw() -> None:

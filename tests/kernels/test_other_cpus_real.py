@@ -21,6 +21,7 @@ from other_cpus import Driver, all_hold, same_bits
 from kernels import isas, ops
 from kernels.binary import Result
 from kernels.epilogue import Curve, Epilogue, Residual
+from kernels.flow import flow
 from kernels.isas import Choice
 from kernels.ops import (
     Affine,
@@ -36,7 +37,7 @@ from kernels.ops import (
     Skip,
 )
 from kernels.parameters import wanted
-from kernels.real import Real, form
+from kernels.real import Real
 
 Floats = NDArray[np.float32]
 
@@ -165,13 +166,13 @@ def some(rng: np.random.Generator, *shape: int) -> Floats:
 
 def computation(op: ops.Real, seed: int, *, tiny: bool) -> Computation:
     rng = np.random.default_rng(seed)
-    made, batch, by = form(op), 1 + (seed + tiny) % 2, TINY if tiny else np.float32(1)
+    batch, by = 1 + (seed + tiny) % 2, TINY if tiny else np.float32(1)
     sets = getattr(op, "inputs", getattr(op, "sets", 1))
     place = (getattr(op, "height", 1), getattr(op, "width", 1), op.channels)
     x = some(rng, sets, batch, *place) * by
     if isinstance(op, Pack) or (isinstance(op, Pool) and op.kind is Pooling.MAX):
         x.flat[::11] = np.nan  # of what is computed with one, its sign and more is the CPU's choice
-    shape = (made.residual, batch, made.height, made.width, made.channels)
+    added = flow(op).residual
     return Computation(
         op=op,
         parameters={
@@ -179,7 +180,9 @@ def computation(op: ops.Real, seed: int, *, tiny: bool) -> Computation:
             for name, want in wanted(op).items()
         },
         x=x,
-        residual=some(rng, *shape) * by if made.residual else None,
+        residual=None
+        if added is None
+        else some(rng, added.sets, batch, added.height, added.width, added.channels) * by,
         threads=2 if seed % 3 == 2 else 1,
     )
 

@@ -28,7 +28,7 @@ from kernels.ops import (
     Skip,
 )
 from kernels.parameters import wanted
-from kernels.real import Real
+from kernels.real import Real, empty
 
 Floats = NDArray[np.float32]
 ISAS = [isa.name for isa in isas.available()]
@@ -252,7 +252,7 @@ def test_a_clock_runs_the_op_each_time(isa: str) -> None:
     op = GlobalPool(height=4, width=4, channels=8)
     x = maps(op, 1, 1)
     kernel = Real(op, {}, isa=isa)
-    out = kernel.form.empty(1)
+    out = empty(op, 1)
     assert out.floats is not None
     out.floats[:] = np.nan
     took = kernel.clock(x, out=out, rounds=5)
@@ -265,7 +265,7 @@ def test_results_are_written_where_one_wishes() -> None:
     op = Pack(height=2, width=2, channels=8, signs=2)
     x, parameters = maps(op, 1, 1), made(op)
     kernel = Real(op, parameters, isa=ISAS[0])
-    out = kernel.form.empty(1)
+    out = empty(op, 1)
     assert kernel.run(x, out=out) is out
     np.testing.assert_array_equal(out.bits, signs(x, parameters["thresholds"]))
     wide = np.empty((*out.bits.shape[:-1], 2), np.uint8)[..., ::2]  # type: ignore[union-attr]
