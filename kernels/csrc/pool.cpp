@@ -6,6 +6,7 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -42,12 +43,13 @@ struct Job {
 class Pool {
  public:
   void run(Job& job) {
-    grow(job.helpers);
+    const int helpers = job.helpers;  // those that joined already count it down
+    grow(helpers);
     {
       std::lock_guard<std::mutex> lock(mutex_);
       jobs_.push_back(&job);
     }
-    for (int i = 0; i < job.helpers; ++i) wake_.notify_one();
+    for (int i = 0; i < helpers; ++i) wake_.notify_one();
     const Clock::time_point begun = Clock::now();
     job.run();
     leave(job, begun, Clock::now());
@@ -86,11 +88,12 @@ class Pool {
   }
   void trust() { distrust_ = std::max(distrust_ - 1, 0); }
 
+  // As far as threads can be had: whoever asks does what is left alone.
   void grow(int workers) {
     std::lock_guard<std::mutex> lock(mutex_);
-    while (static_cast<int>(workers_) < workers) {
-      std::thread(&Pool::serve, this).detach();
-      ++workers_;
+    try {
+      for (; workers_ < workers; ++workers_) std::thread(&Pool::serve, this).detach();
+    } catch (const std::system_error&) {
     }
   }
 
