@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include "border.h"
 #include "learn.h"
 
 namespace nb = nanobind;
@@ -28,8 +29,7 @@ void check(const bnn::Shape& s, int64_t batch, int threads) {
   if (!runs_here()) throw std::invalid_argument("this CPU has no AVX2");
   if (s.inputs != 1 || s.bases != 1 || !fits(s))
     throw std::invalid_argument("a convolution that learn_fits is wanted, of one input and base");
-  if (batch < 1 || threads < 1 || threads > 256)
-    throw std::invalid_argument("a batch of 1 or more and 1 to 256 threads are wanted");
+  border::batch_and_threads(batch, threads);
 }
 
 // Of the attributes that kernels.ops.BinaryConv has; what it says of inputs and bases is ignored.
@@ -52,7 +52,7 @@ void py_count(const bnn::Kernel& kernel, const std::string& isa, bool relu, Arra
   int16_t* d = sized(dots, "dots", batch * s.pixels() * s.filters);
   int64_t* to = sized(sums, "sums", 2 * s.filters);
   const bnn::Isa& row = bnn::isa_named(isa);
-  nb::gil_scoped_release release;
+  const border::Released released;
   count(kernel, row, batch, relu, from, b, d, to, threads);
 }
 
@@ -72,7 +72,8 @@ void py_finish(Array<const int16_t> dots, bool relu, Array<const float> factor,
   const float* a = sized(add, "add", d.filters);
   const float* r = residual ? sized(*residual, "residual", all) : nullptr;
   float* y = sized(out, "out", all);
-  nb::gil_scoped_release release;
+  border::some_threads(threads);
+  const border::Released released;
   finish(d, f, a, r, y, threads);
 }
 
@@ -81,7 +82,8 @@ void py_reduce(Array<const int16_t> dots, bool relu, Array<const float> grad, Ar
   const Products d = products(dots, relu);
   const float* g = sized(grad, "grad", d.pixels * d.filters);
   double* to = sized(sums, "sums", 2 * d.filters);
-  nb::gil_scoped_release release;
+  border::some_threads(threads);
+  const border::Released released;
   reduce(d, g, to, threads);
 }
 
@@ -123,7 +125,7 @@ void py_backward(const bnn::Kernel& kernel, Array<const int16_t> dots, bool relu
                    more,
                    sized(dx, "dx", in * s.channels),
                    sized(dw, "dw", s.filters * s.products())};
-  nb::gil_scoped_release release;
+  const border::Released released;
   backward(b, threads);
 }
 
@@ -145,7 +147,8 @@ void py_blend(std::vector<Array<const float>> x, Array<const float> m, std::vect
   const float* factors = sized(m, "m", x.size() * y.size());
   const auto from = every(x, size);
   const auto to = every(y, size);
-  nb::gil_scoped_release release;
+  border::some_threads(threads);
+  const border::Released released;
   blend(from, factors, to, size, threads);
 }
 
@@ -159,7 +162,8 @@ void py_blend_backward(std::vector<Array<const float>> x, std::vector<Array<cons
   if (dx.size() != x.size() || dy.empty()) throw std::invalid_argument("a gradient for each map");
   const auto from = every(x, size), grads = every(dy, size);
   const auto to = every(dx, size);
-  nb::gil_scoped_release release;
+  border::some_threads(threads);
+  const border::Released released;
   blend_backward(from, grads, factors, to, sums, size, threads);
 }
 

@@ -69,7 +69,7 @@ struct Call {
 
 void run(const Ready& ready, int64_t batch, nb::handle images, nb::handle output, int threads) {
   const Call call(ready, batch, images, output, threads);
-  nb::gil_scoped_release release;
+  const border::Released released;
   call.run();
 }
 
@@ -86,7 +86,7 @@ nb::list clock_nodes(const Ready& ready, int64_t batch, nb::handle images, nb::h
   if (rounds < 1 || rounds > 1 << 16) throw std::invalid_argument("rounds is 1 to 65,536");
   std::vector<std::vector<int64_t>> took(rounds, Places(ready.program.nodes()));
   {
-    nb::gil_scoped_release release;
+    const border::Released released;
     for (std::vector<int64_t>& round : took) call.run(round.data());
   }
   nb::list out;

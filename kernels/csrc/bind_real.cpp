@@ -77,7 +77,7 @@ Made conv(nb::handle op, const bnn::Isa& isa, Parameters& given) {
   const bnn::After after = writing(op.attr("after"));
   const bnn::Constants c = given.constants(after, s.inputs, s.filters, {"weights"});
   const float* w = given.read("weights", {s.filters, s.kernel, s.kernel, s.taken()});
-  nb::gil_scoped_release release;
+  const border::Released released;
   return std::make_unique<bnn::RealConv>(s, after, isa, w, c);
 }
 

@@ -2,14 +2,13 @@
 #include <cstring>
 
 #include "border.h"
+#include "lined.h"
 #include "runner.h"
 
 namespace nb = nanobind;
 using namespace border;
 
 namespace {
-
-constexpr uintptr_t kLine = 64;
 
 Sizes sizes(const bnn::Maps& maps, int64_t batch) {
   return {maps.sets, batch, maps.height, maps.width, maps.depth};
@@ -43,7 +42,7 @@ struct Given {
 void step(const bnn::Runner& runner, int64_t batch, nb::handle reads, nb::handle residual,
           nb::handle floats, nb::handle bits, int threads) {
   const Given given(runner, batch, reads, residual, floats, bits, threads);
-  nb::gil_scoped_release release;
+  const border::Released released;
   runner.run(batch, given.io, threads);
 }
 
@@ -55,8 +54,8 @@ nb::list time_steps(const bnn::Runner& runner, int64_t batch, nb::handle reads,
   const bnn::Maps& in = runner.shapes().reads;
   const uint8_t* first = static_cast<const uint8_t*>(given.reads[0]);
   const std::vector<uint8_t> source(first, first + in.sets * batch * in.bytes());
-  std::vector<uint8_t> fresh(source.size() + kLine);
-  uint8_t* to = fresh.data() + (kLine - reinterpret_cast<uintptr_t>(fresh.data()) % kLine) % kLine;
+  bnn::Lined<uint8_t> fresh(source.size());
+  uint8_t* const to = fresh.data();
   std::vector<const void*> sets;
   for (int64_t i = 0; i < in.sets; ++i) sets.push_back(to + i * batch * in.bytes());
   bnn::Io io = given.io;

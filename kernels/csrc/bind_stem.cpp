@@ -27,7 +27,7 @@ std::unique_ptr<bnn::Runner> make(nb::handle op, const std::string& isa_name, nb
       borrowed.read<int16_t>(weights, "weights", {s.filters, s.kernel, s.kernel, s.channels});
   const float* m = borrowed.read<float>(mean, "mean", {s.channels});
   const bnn::Constants c = constants_of(borrowed, constants, after, 1, s.filters);
-  nb::gil_scoped_release release;
+  const border::Released released;
   return std::make_unique<bnn::Stem>(s, after, isa, w, m, c);
 }
 

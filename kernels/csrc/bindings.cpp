@@ -40,7 +40,7 @@ std::unique_ptr<bnn::Kernel> make(nb::handle op, const std::string& isa_name,
   const bnn::Constants c = constants_of(borrowed, constants, a, s.pairs(), s.filters);
   const uint8_t* w = borrowed.read<uint8_t>(
       weights, "weights", {s.bases, s.filters, s.kernel, s.kernel, s.pixel_bytes()});
-  nb::gil_scoped_release release;
+  const border::Released released;
   return std::make_unique<bnn::Kernel>(s, a, isa, product, w, c);
 }
 
@@ -82,7 +82,7 @@ void run(const bnn::Kernel& kernel, int64_t batch, nb::handle input, nb::handle 
          nb::handle dots, nb::handle floats, nb::handle bits, int threads) {
   const bnn::Buffers b =
       buffers(kernel, batch, input, residual, dots, floats, bits, threads);
-  nb::gil_scoped_release release;
+  const border::Released released;
   kernel.check_spare(batch, b.input);
   kernel.run(batch, b, threads);
 }
@@ -99,14 +99,14 @@ nb::list time_runs(const bnn::Kernel& kernel, int64_t batch, nb::handle input, n
 void pack(const std::string& isa_name, nb::handle values, nb::handle thresholds, nb::handle out,
           int64_t pixels, int64_t channels, int64_t signs) {
   if (pixels < 1 || channels < 1 || channels > 1 << 16 || signs < 1 || pixels > int64_t{1} << 40)
-    throw std::invalid_argument("pack wants at least one pixel, channel and threshold");
+    throw std::invalid_argument("pack wants a pixel and a threshold or more, and 1 to 65,536 channels");
   const bnn::Isa& isa = bnn::isa_named(isa_name);
   const int64_t bytes = (channels + 7) / 8;
   Borrowed borrowed;
   const float* v = borrowed.read<float>(values, "values", {pixels, channels});
   const float* t = borrowed.read<float>(thresholds, "thresholds", {signs, channels});
   uint8_t* o = borrowed.write<uint8_t>(out, "out", {signs, pixels, bytes});
-  nb::gil_scoped_release release;
+  const border::Released released;
   constexpr int64_t kSome = 256;  // pixels that stay in a cache while each threshold passes over
   for (int64_t p = 0; p < pixels; p += kSome)
     for (int64_t s = 0; s < signs; ++s)
@@ -133,7 +133,7 @@ std::string misfit(nb::handle op, const std::string& isa, const std::string& var
 double limit(const std::string& isa, int64_t rounds) {
   if (rounds < 1 || rounds > int64_t{1} << 32) throw std::invalid_argument("rounds is 1 to 2^32");
   const bnn::Isa& row = bnn::isa_named(isa);
-  nb::gil_scoped_release release;
+  const border::Released released;
   return row.limit(rounds);
 }
 
@@ -150,7 +150,7 @@ inline void chain(int64_t rounds) {
 
 void spin(int64_t rounds) {
   if (rounds < 1 || rounds > int64_t{1} << 32) throw std::invalid_argument("rounds is 1 to 2^32");
-  nb::gil_scoped_release release;
+  const border::Released released;
   chain(rounds);
 }
 
@@ -162,7 +162,7 @@ int64_t now() {
 // one at a time. Where another thread shares this core it takes such places, but does not lengthen
 // the chain; and a clock that changes changes both. Takes some 6 microseconds.
 double crowd() {
-  nb::gil_scoped_release release;
+  const border::Released released;
   int64_t width = INT64_MAX, length = INT64_MAX;
   for (int i = 0; i < 3; ++i) {
     const int64_t begun = now();
@@ -202,4 +202,5 @@ NB_MODULE(_core, m) {
   bind_stem(m);
   bind_program(m);
   bind_learn(m);
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function(&border::Released::ending));
 }

@@ -12,6 +12,7 @@
 
 #include "clock.h"
 #include "kernel.h"
+#include "released.h"
 
 namespace border {
 
@@ -161,11 +162,15 @@ inline bnn::Constants constants_of(Borrowed& borrowed, nb::handle constants, con
   return c;
 }
 
+inline void some_threads(int threads) {
+  if (threads < 1 || threads > 256)
+    throw std::invalid_argument("threads is 1 to 256; got " + std::to_string(threads));
+}
+
 inline void batch_and_threads(int64_t batch, int threads) {
   if (batch < 1 || batch > int64_t{1} << 24)
     throw std::invalid_argument("batch is 1 to 16,777,216; got " + std::to_string(batch));
-  if (threads < 1 || threads > 256)
-    throw std::invalid_argument("threads is 1 to 256; got " + std::to_string(threads));
+  some_threads(threads);
 }
 
 // The nanoseconds that each of `rounds` runs took, with no Python in them, nor what comes `before`.
@@ -174,7 +179,7 @@ nb::list timed(int64_t rounds, const Before& before, const Run& run) {
   if (rounds < 1 || rounds > 1 << 20) throw std::invalid_argument("rounds is 1 to 1,048,576");
   std::vector<int64_t> took(rounds);
   {
-    nb::gil_scoped_release release;
+    const Released released;
     bnn::reading_ns();  // is found now, not within the first run
     for (int64_t& nanoseconds : took) {
       before();

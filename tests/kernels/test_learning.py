@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -168,3 +169,20 @@ def test_arrays_that_do_not_fit_are_errors() -> None:
         Products(op, w, x.astype(float), relu=True, threads=1)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="grad has"):
         got.reduce(floats(1, 32, 32, 16))
+
+
+@pytest.mark.parametrize("threads", [0, -1, 257])
+def test_so_many_threads_are_an_error(threads: int) -> None:
+    got, _, x = products(BinaryConv(**SHAPES[1]))
+    y, some = np.empty_like(x), np.ones(64, np.float32)
+    got.threads = threads
+    calls: list[Callable[[], Any]] = [
+        lambda: products(BinaryConv(**SHAPES[1]), threads=threads),
+        lambda: got.finish(some, some, None, y),
+        lambda: got.reduce(x),
+        lambda: learning.blend([x], some[:1], [y], threads=threads),
+        lambda: learning.blend_backward([x], [x], some[:1, None], [y], threads=threads),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"threads is 1 to 256; got {threads}"):
+            call()
