@@ -13,6 +13,7 @@
 
 #include <algorithm>
 
+#include "lined.h"
 #include "pool.h"
 
 #if defined(__x86_64__)
@@ -268,16 +269,14 @@ void Work::end(int64_t image, const float* out) const {
 
 void Work::operator()(int64_t item) {
   const Shape& s = at.s;
-  static thread_local std::vector<float> held;
+  static thread_local Lined<float> held;
   static thread_local std::vector<uint8_t> signs;
   const int64_t n_rows = at.rows * at.pitch * s.filters, n_table = at.table_floats();
   const int64_t n_out = s.channels * at.in_rows * at.out_row();
-  held.assign(n_rows + n_table + n_out + 16, 0.0f);
+  held.assign(n_rows + n_table + n_out, 0.0f);
   const int64_t n_signs = at.in_rows * s.stride * s.channels * at.plane_bytes;
   signs.assign(n_signs + 8 * at.plane_bytes, 0);
-  float* rows = held.data();
-  rows += (64 - reinterpret_cast<uintptr_t>(rows) % 64) % 64 / 4;
-  float *table = rows + n_rows, *out = table + n_table;
+  float *const rows = held.data(), *const table = rows + n_rows, *const out = table + n_table;
   for (int64_t i = item * kImages; i < std::min((item + 1) * kImages, b.batch); ++i) {
     gradient(i, rows);
     planes(i, signs.data() + n_signs, signs.data());

@@ -10,11 +10,6 @@
 #include "pool.h"
 
 namespace bnn {
-namespace {
-
-constexpr int64_t kLine = 64;
-
-}  // namespace
 
 Program::Program(Image i, Output o, int64_t bytes)
     : image(std::move(i)), output(o), bytes_(bytes) {
@@ -22,7 +17,7 @@ Program::Program(Image i, Output o, int64_t bytes)
     throw std::invalid_argument("the memory of a program is 1 byte to 1 TiB; got " +
                                 std::to_string(bytes));
   if (image.place != kNowhere || !image.mean.empty())
-    check_place("the image", image.place, image.values() * 4, kLine);
+    check_place("the image", image.place, image.values() * 4, kCacheLine);
   check_place("the output", output.place, output.values * 4, 4);
   const size_t rules = static_cast<size_t>(image.channels);
   if (image.mean.size() != image.std.size() || (!image.mean.empty() && image.mean.size() != rules))
@@ -69,32 +64,33 @@ void Program::add(const Runner& runner, Place place) {
   nodes_.push_back({&runner, std::move(place)});
 }
 
+Program::~Program() {
+  for (std::atomic<Memory*>& spare : spare_) delete spare.load();
+}
+
 // Memory of an image: what a call before has left, or, where more calls run at once than ever, new.
 std::unique_ptr<Program::Memory> Program::borrow() const {
-  {
-    std::lock_guard<std::mutex> lock(mutex_);
-    if (!spare_.empty()) {
-      std::unique_ptr<Memory> memory = std::move(spare_.back());
-      spare_.pop_back();
-      return memory;
-    }
-  }
+  for (std::atomic<Memory*>& spare : spare_)
+    if (Memory* const memory = spare.exchange(nullptr)) return std::unique_ptr<Memory>(memory);
   auto memory = std::make_unique<Memory>();
-  memory->held.resize(bytes_ + kLine);
+  memory->held.resize(bytes_);
   memory->reads.resize(most_reads_);
-  const uintptr_t begin = reinterpret_cast<uintptr_t>(memory->held.data());
-  memory->begin = memory->held.data() + (kLine - begin % kLine) % kLine;
   return memory;
 }
 
 void Program::give_back(std::unique_ptr<Memory> memory) const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  spare_.push_back(std::move(memory));
+  for (std::atomic<Memory*>& spare : spare_) {
+    Memory* none = nullptr;
+    if (spare.compare_exchange_strong(none, memory.get())) {
+      memory.release();
+      return;
+    }
+  }
 }
 
 const void* Program::stored(const uint8_t* from, Memory& memory) const {
   if (pixels_) return from;
-  float* to = reinterpret_cast<float*>(memory.begin + image.place);
+  float* to = reinterpret_cast<float*>(memory.held.data() + image.place);
   const int64_t channels = image.channels, all = image.values();
   constexpr int64_t kPixels = 8;  // their rules in a row, for vectors to go along
   std::array<float, 4 * kPixels> mean, std;
@@ -111,7 +107,7 @@ const void* Program::stored(const uint8_t* from, Memory& memory) const {
 
 void Program::one(const void* given, Memory& memory, float* to, int threads,
                   int64_t* took) const {
-  uint8_t* base = memory.begin;
+  uint8_t* base = memory.held.data();
   if (took) reading_ns();
   Clock::time_point begun = took ? Clock::now() : Clock::time_point{};
   for (const Node& node : nodes_) {

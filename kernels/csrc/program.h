@@ -1,11 +1,13 @@
 // A whole network, ready to run: nodes that read and write places in one stretch of memory.
 #pragma once
 
+#include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "lined.h"
 #include "runner.h"
 
 namespace bnn {
@@ -36,6 +38,7 @@ class Program {
   // The runners stay the caller's, and outlive the program. All nodes are added before the first run.
   Program(Image image, Output output, int64_t bytes);
   void add(const Runner& runner, Place place);
+  ~Program();
 
   // Of float32 images, or of whole numbers 0 to 255. Each image runs by itself: of several at once
   // on threads of their own. `took` (or null) has the nanoseconds of every node added to it.
@@ -53,9 +56,8 @@ class Program {
     Place place;
   };
   struct Memory {
-    std::vector<uint8_t> held;
+    Lined<uint8_t> held;
     std::vector<const void*> reads;
-    uint8_t* begin;
   };
 
   void check_place(const char* name, int64_t place, int64_t bytes, int64_t align) const;
@@ -69,8 +71,8 @@ class Program {
   std::vector<Node> nodes_;
   size_t most_reads_ = 0;
   bool pixels_ = false, floats_ = false;  // how nodes read the image
-  mutable std::mutex mutex_;
-  mutable std::vector<std::unique_ptr<Memory>> spare_;  // of calls that are over
+  // Of calls that are over. Without a lock: a forked child might find it held by a thread it lacks.
+  mutable std::array<std::atomic<Memory*>, 64> spare_{};
 };
 
 }  // namespace bnn

@@ -109,9 +109,7 @@ void RealConv::plan_blocks() {
     }
     blocks_.push_back(std::move(block));
   }
-  weights_.resize(weights + kPiece);
-  const uintptr_t at = reinterpret_cast<uintptr_t>(weights_.data());
-  first_weight_ = weights_.data() + (64 - at % 64) % 64 / sizeof(float);
+  weights_.resize(weights);
 }
 
 void RealConv::plan_bands() {
@@ -143,7 +141,7 @@ void RealConv::lay_out(const float* weights) {
                                : block.first + block.parts[i + 1].column;
       for (int64_t f = block.first + part.column; f < end; ++f) {
         const int64_t n = f - block.first - part.column;
-        float* to = first_weight_ + part.weights + n % kPiece;
+        float* to = weights_.data() + part.weights + n % kPiece;
         for (const Chunk& chunk : chunks_) {
           const int64_t before = chunk.begin * part.pieces + n / kPiece * chunk.floats;
           for (int64_t k = 0; k < chunk.floats; ++k)
@@ -236,7 +234,7 @@ void RealConv::add_up(const float* input, const Block& block, int64_t first, int
       p.n_runs = chunk.n;
       p.points = points_.data();
       p.n_points = static_cast<int>(points_.size());
-      p.weights = first_weight_ + part.weights + chunk.begin * part.pieces * kPiece;
+      p.weights = weights_.data() + part.weights + chunk.begin * part.pieces * kPiece;
       p.stride = chunk.floats * kPiece;
       p.pieces = part.pieces;
       p.ahead = weights_.size() > kNear ? (chunk.floats + pixels - 1) / pixels : 0;

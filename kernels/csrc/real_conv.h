@@ -7,6 +7,7 @@
 
 #include "ending.h"
 #include "isa.h"
+#include "lined.h"
 
 namespace bnn {
 
@@ -74,8 +75,7 @@ class RealConv final : public Runner {
   std::vector<int64_t> points_;  // of a small field, or none
   std::vector<Block> blocks_;
   std::vector<int64_t> units_;  // of the pixels of a band
-  std::vector<float> weights_;
-  float* first_weight_;         // aligned
+  Lined<float> weights_;
 };
 
 }  // namespace bnn

@@ -2,16 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
+
+#include "lined.h"
 
 namespace bnn {
 
 // Begins a line of the cache. A file has its own: purposes are numbered file by file.
 template <int kPurpose>
 static uint8_t* room(int64_t bytes) {
-  thread_local std::vector<uint8_t> held;
-  if (static_cast<int64_t>(held.size()) < bytes + 64) held.resize(bytes + 64);
-  return held.data() + (64 - reinterpret_cast<uintptr_t>(held.data()) % 64) % 64;
+  thread_local Lined<uint8_t> held;
+  if (static_cast<int64_t>(held.size()) < bytes) held.resize(bytes);
+  return held.data();
 }
 
 }  // namespace bnn

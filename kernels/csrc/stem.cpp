@@ -12,7 +12,6 @@ namespace bnn {
 namespace {
 
 constexpr int64_t kStrip = 64 << 10;  // bytes of an image that are stored at a time
-constexpr int64_t kLine = 64;
 constexpr int kMostGoals = 64;  // rows of a pool that have the same row: as many as a pool is high
 
 Stretches pooled(const StemShape& s, int64_t size) {
@@ -101,12 +100,10 @@ void Stem::lay_out(const int16_t* weights) {
   for (int64_t y = 0; y < window_.rows; ++y)
     for (int64_t i = 0; i < window_.run; i += 2) offsets_.push_back(y * line_ + i);
   const int64_t block = ops_.laid_out(window_);
-  weights_.resize(blocks_ * block + kLine);
-  const uintptr_t at = reinterpret_cast<uintptr_t>(weights_.data());
-  first_weight_ = weights_.data() + (kLine - at % kLine) % kLine;
+  weights_.resize(blocks_ * block);
   for (int64_t b = 0, f = 0; b < blocks_; ++b, f += kStemPiece)
     ops_.lay_out(window_, weights + f * window_.rows * window_.run,
-                 std::min<int64_t>(kStemPiece, shape_.filters - f), first_weight_ + b * block);
+                 std::min<int64_t>(kStemPiece, shape_.filters - f), weights_.data() + b * block);
 }
 
 // A window sums weight * pixel; wanted is weight * (pixel - mean), of the taps inside the image.
@@ -229,7 +226,7 @@ void Stem::convolve(const Part& p, const uint8_t* input, int64_t row, int64_t bl
             .window = window_,
             .offsets = offsets_.data(),
             .blocks = blocks,
-            .weights = first_weight_ + block * ops_.laid_out(window_),
+            .weights = weights_.data() + block * ops_.laid_out(window_),
             .whole = whole_.data() + correction,
             .part = part_.data() + correction,
             .corrections = corrections,

@@ -7,6 +7,7 @@
 
 #include "ending.h"
 #include "isa.h"
+#include "lined.h"
 #include "real_ops.h"
 
 namespace bnn {
@@ -79,8 +80,7 @@ class Stem final : public Runner {
   const int64_t alive_;             // pooled rows that are not complete yet, at most
   std::vector<int64_t> offsets_;    // of the pairs of a window
   std::vector<int32_t> places_;     // of the correction of each column
-  std::vector<uint8_t> weights_;    // of each block
-  uint8_t* first_weight_ = nullptr;  // the first line of the cache there
+  Lined<uint8_t> weights_;          // of each block
   std::vector<int32_t> whole_;      // [block][cut of rows][cut of columns][16]
   std::vector<float> part_;
 };
