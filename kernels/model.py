@@ -66,7 +66,7 @@ def describe(path: Path) -> Contents:
 
 
 def needed_bytes(outline: Outline) -> int:
-    """What running takes, about, for one image: values, a padded copy, what kernels keep in tables.
+    """What running takes at most, about, for one image: values, a padded copy, tables of kernels.
 
     The copy is of one convolution at a time; tables are of all ops, also of those that wait.
     """
@@ -101,7 +101,8 @@ def _padded(op: Op) -> int:
         return min(op.pool, op.out_height) * op.out_width * op.filters * 4
     if not isinstance(op, BinaryConv | RealConv):
         return 0
-    pixel = bytes_for(op.channels) if isinstance(op, BinaryConv) else 4 * op.channels
+    # A kernel may store each sign as a byte.
+    pixel = 8 * bytes_for(op.channels) if isinstance(op, BinaryConv) else 4 * op.channels
     return op.inputs * (op.height + 2 * op.padding) * (op.width + 2 * op.padding) * pixel
 
 

@@ -5,9 +5,12 @@ A program is what a search hands over: `kernels.engine` runs it, `kernels.model`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+import numpy as np
 
 from kernels import parameters
 from kernels.flow import Use, Value, flow
@@ -49,6 +52,21 @@ class Normal(NamedTuple):
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
+    def check(self, channels: int) -> None:
+        if {len(row) for row in self} != {channels}:
+            raise ValueError(f"a mean and a std for each of {channels} channels are wanted")
+        for name, row in zip(self._fields, self, strict=True):
+            for value in row:
+                if not math.isfinite(rounded := _rounded(value)):
+                    raise ValueError(f"{name} takes numbers of float32; got {value}")
+                if name == "std" and rounded <= 0:
+                    raise ValueError(f"std is above 0; got {value}")
+
+
+def _rounded(value: float) -> float:
+    with np.errstate(over="ignore", under="ignore"):
+        return float(np.float32(value))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
@@ -78,9 +96,8 @@ class Program:
                 raise ValueError(f"node {n}: {wrong}") from None
         if self.pixels and self.normal is not None:
             raise ValueError("a stem takes pixels as they are: its program has no mean and std")
-        channels = self.image.channels
-        if self.normal is not None and {len(row) for row in self.normal} != {channels}:
-            raise ValueError(f"a mean and a std for each of {channels} channels are wanted")
+        if self.normal is not None:
+            self.normal.check(self.image.channels)
 
     @property
     def image(self) -> Value:

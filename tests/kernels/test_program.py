@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 
@@ -115,6 +116,13 @@ def test_a_rule_for_images_has_a_number_for_each_channel() -> None:
     replace(GOOD, normal=Normal((0.0,) * 3, (1.0,) * 3))
     with pytest.raises(ValueError, match="each of 3 channels"):
         replace(GOOD, normal=Normal((0.0,) * 3, (1.0,)))
+    for mean, std, says in (
+        (math.nan, 1.0, "mean takes numbers of float32; got nan"),
+        (0.0, 1e39, r"std takes numbers of float32; got 1e\+39"),
+        (0.0, 1e-60, "std is above 0; got 1e-60"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            replace(GOOD, normal=Normal((mean,) * 3, (std,) * 3))
 
 
 def test_what_flows_is_counted_in_sets() -> None:
