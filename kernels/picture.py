@@ -33,14 +33,19 @@ def read(path: Path, form: Value) -> NDArray[np.uint8]:
         ) from None
     if form.channels not in (1, 3):
         raise ValueError(f"a picture has 1 or 3 channels; the program wants {form.channels}")
+    size = (form.width, form.height)
     try:
         with Image.open(path) as opened:
-            turned = ImageOps.exif_transpose(opened).convert("L" if form.channels == 1 else "RGB")
-    except (OSError, SyntaxError, Image.DecompressionBombError) as bad:
+            turned = ImageOps.exif_transpose(opened)
+        if turned.mode in ("I", "F"):
+            raise ValueError(f"8 or 16 bits a channel are wanted; got mode {turned.mode}")
+        if turned.mode.startswith("I;16"):  # which Pillow would cut off at 255, not scale
+            turned = Image.fromarray((np.asarray(turned) >> 8).astype(np.uint8))
+        turned = turned.convert("L" if form.channels == 1 else "RGB")
+        if turned.size != size:
+            turned = ImageOps.fit(turned, size, Image.Resampling.BILINEAR)
+    except Exception as bad:  # a broken file can make a decoder raise nearly anything
         raise ValueError(f"{path} cannot be read as a picture: {bad}") from bad
-    size = (form.width, form.height)
-    if turned.size != size:
-        turned = ImageOps.fit(turned, size, Image.Resampling.BILINEAR)
     return np.asarray(turned, np.uint8).reshape(wanted)
 
 
@@ -48,5 +53,5 @@ def _array(path: Path) -> NDArray[Any]:
     with path.open("rb") as file:
         try:
             return np.lib.format.read_array(file, allow_pickle=False)
-        except (ValueError, MemoryError, SyntaxError, TokenError) as bad:
+        except (ValueError, OverflowError, MemoryError, SyntaxError, TokenError) as bad:
             raise ValueError(f"{path} cannot be read as a .npy: {bad}") from bad
