@@ -39,7 +39,7 @@ def working() -> Iterator[None]:
     if _mine.alone:
         yield
         return
-    with _open("gate") as gate, _open("work") as work:
+    with _opened("gate") as gate, _opened("work") as work:
         _lock(gate, alone=False)
         _unlock(gate)
         _lock(work, alone=False)
@@ -58,7 +58,7 @@ def alone() -> Iterator[None]:
     if _mine.alone:
         yield
         return
-    with _open("gate") as gate, _open("work") as work:
+    with _opened("gate") as gate, _opened("work") as work:
         _lock(gate, alone=True)
         _lock(work, alone=True)
         _mine.alone = True
@@ -74,6 +74,18 @@ def folder() -> Path:
         return Path(asked)
     user = os.getuid() if hasattr(os, "getuid") else os.environ.get("USERNAME", "")
     return Path(tempfile.gettempdir()) / f"binary-nas-{user}"
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[IO[bytes]]:
+    """Closed, and unlocked before: a child that was forked meanwhile has the file open too."""
+    process = os.getpid()
+    with _open(name) as file:
+        try:
+            yield file
+        finally:
+            if os.getpid() == process:
+                _unlock(file)
 
 
 def _open(name: str) -> IO[bytes]:

@@ -207,3 +207,45 @@ def test_a_folder_for_locks_may_lie_in_one_that_is_not_there(
     monkeypatch.setenv("BNN_GATE", str(tmp_path / "new" / "locks"))
     with gate.working():
         assert (tmp_path / "new" / "locks" / "work.lock").exists()
+
+
+FORKS = """
+import os, sys
+from kernels import gate
+print("begins", flush=True)
+with getattr(gate, sys.argv[1])():
+    if not os.fork():
+        sys.stdin.readline()
+        os._exit(0)
+print("out", flush=True)
+"""
+
+
+@pytest.mark.parametrize("what", ["working", "alone"])
+def test_a_child_that_was_forked_within_keeps_no_lock(what: str) -> None:
+    with processes() as started:
+        started.append(Process(what, FORKS))
+        assert started[0].said() == "out"
+        started.append(Process("alone"))
+        assert started[1].said() == "in"
+
+
+LEAVES = """
+import os, sys
+from kernels import gate
+print("begins", flush=True)
+with getattr(gate, sys.argv[1])():
+    if os.fork():
+        os.wait()
+        print("in", flush=True)
+        sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("what", ["working", "alone"])
+def test_nor_does_it_give_its_parents_lock_back(what: str) -> None:
+    with processes() as started:
+        started.append(Process(what, LEAVES))
+        assert started[0].said() == "in"
+        started.append(Process("alone"))
+        assert started[1].waits()
