@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 
@@ -13,15 +12,20 @@ def replace(path: Path, text: str) -> None:
 
 
 def replace_bytes(path: Path, data: bytes) -> None:
-    """The same for bytes. Errors name the file: a full disk names none."""
+    """The same for bytes. A link stays: what it points to is replaced.
+
+    Errors name the file: a full disk names none.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".new", dir=path.parent)
-    beside = Path(name)
+    there = Path(os.path.realpath(path))
+    if there.exists() and not there.is_file():  # a device, which is not to be replaced
+        there.write_bytes(data)
+        return
+    beside = there.with_name(f".{there.name[:50]}.{os.urandom(8).hex()}.new")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with beside.open("xb") as file:
             file.write(data)
-        beside.chmod(0o644)
-        beside.replace(path)
+        beside.replace(there)
     except BaseException as error:
         beside.unlink(missing_ok=True)
         if isinstance(error, OSError):
