@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -10,6 +11,11 @@ from kernels.parameters import Array
 WIDE = 100
 HEADERS = """assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal
     stdarg stdbool stddef stdint stdio stdlib string tgmath time wchar wctype"""
+# What C23 has the bits of, in macros like SIZE_WIDTH: ours would be a second one.
+WIDTHS = re.compile(
+    r"BOOL|S?CHAR|U(CHAR|SHRT|LONG|LLONG)|SHRT|LONG|LLONG|U?INT(MAX|PTR|(_LEAST|_FAST)?\d+)?"
+    r"|PTRDIFF|SIG_ATOMIC|SIZE|WCHAR|WINT"
+)
 KINDS = {
     "float32": "float",
     "int16": "int16_t",
@@ -26,10 +32,14 @@ def check_name(name: str) -> None:
         )
     if name.lower() in HEADERS.split():
         raise ValueError(f"{name}.h is a header of C itself: another name is wanted")
+    if WIDTHS.fullmatch(name.upper()):
+        raise ValueError(f"{name.upper()}_WIDTH is a macro of C itself: another name is wanted")
 
 
 def number(value: float) -> str:
     """A float32, in every bit: hexadecimal where a decimal would be long."""
+    if not math.isfinite(value):
+        raise ValueError(f"constants are finite numbers; found {value}")
     decimal = repr(float(value))
     if len(decimal) <= 8:
         return f"{decimal}f"

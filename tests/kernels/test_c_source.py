@@ -26,7 +26,7 @@ from programs import random_program, small
 
 from kernels import as_c, sample
 from kernels.about import About
-from kernels.as_c import spelling
+from kernels.as_c import source, spelling
 from kernels.engine import Engine
 from kernels.flow import Use, Value
 from kernels.ops import Affine, BinaryConv, Curve, Epilogue, Pack, Residual, Resize
@@ -207,6 +207,35 @@ def test_a_name_that_c_does_not_take_is_refused(name: str, tmp_path: Path) -> No
 def test_a_header_of_c_is_not_hidden(name: str, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=f"{name}.h is a header of C itself: another name"):
         as_c.write(small(), About(), tmp_path, name)
+
+
+@pytest.mark.parametrize("name", ["size", "uint8", "Int_Fast16", "long"])
+def test_nor_is_a_macro_of_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=f"{name.upper()}_WIDTH is a macro of C itself: another"):
+        as_c.write(small(), About(), tmp_path, name)
+
+
+def test_all_macros_of_c_that_end_like_ours_are_known(tmp_path: Path) -> None:
+    HERE.want()
+    text = "".join(f"#include <{file}>\n" for file in ("stdint.h", *source.INCLUDES))
+    (tmp_path / "all.c").write_text(text)
+    said = call(["cc", "-std=gnu2x", "-dM", "-E", tmp_path / "all.c"]).decode()
+    ends = "HEIGHT|WIDTH|CHANNELS|CLASSES|ARENA_BYTES|H"
+    found = set(re.findall(rf"#define ([A-Z]\w*)_({ends})\b", said))
+    assert {end for _, end in found} == {"WIDTH"}
+    assert not [name for name, _ in found if not spelling.WIDTHS.fullmatch(name)]
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_what_no_engine_takes_is_not_written(value: float, tmp_path: Path) -> None:
+    program = small()
+    given = tuple(
+        {name: np.full_like(of, value) if name == "thresholds" else of for name, of in one.items()}
+        for one in program.parameters
+    )
+    with pytest.raises(ValueError, match=f"constants are finite numbers; found {value}"):
+        as_c.write(replace(program, parameters=given), About(), tmp_path, "net")
+    assert not list(tmp_path.iterdir())
 
 
 def test_numbers_are_written_to_the_bit() -> None:
