@@ -104,11 +104,9 @@ class Ready:
         shape, dtype = self.alone.shapes[name]
         if dtype == "float32":
             return rng.standard_normal(shape, np.float32)
-        channels = flow(self.alone.op).reads.channels
-        some = rng.integers(0, 256, shape, np.uint8)
-        if not isinstance(self.alone.op, Stem) and channels % 8:
-            some[..., -1] &= (1 << channels % 8) - 1
-        return some
+        if isinstance(self.alone.op, Stem):
+            return rng.integers(0, 256, shape, np.uint8)
+        return sample.drawn_bits(shape[:-1], flow(self.alone.op).reads.channels, rng)
 
     def repeated(self, times: int) -> Callable[[], None]:
         """So many runs as one call: what it takes to start one is in the time of none."""

@@ -12,12 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from kernels import timing
+from kernels.cuda.choice import REPEATS, clocked
 from kernels.ops import BinaryConv
 from kernels.timing import Runs, Timing
 
 DTYPES = ("float16", "bfloat16", "int8")
-REPEATS, ROUNDS = 20, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def _one(dtype: str, op: BinaryConv, batch: int, index: int) -> Baseline:
         with torch.inference_mode(), torch.cuda.device(index):
             call = (_int8 if dtype == "int8" else _conv)(op, batch, dtype)
             runs = graphed(call, REPEATS)
-            return Baseline(dtype, timing.measure({0: runs}, ROUNDS, tries=1, least_cpu=0.0)[0])
+            return Baseline(dtype, clocked(runs))
     except (RuntimeError, AttributeError, NotImplementedError, TypeError) as refused:
         return Baseline(dtype, reason=str(refused).splitlines()[0][:120])
 

@@ -8,24 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from kernels import gate, sample
 from kernels.benches import check
-from kernels.benches.layers import Layer
-from kernels.bits import unpack
+from kernels.benches.layers import BITS, FUSED, Layer
 from kernels.cuda import baselines, choice
 from kernels.cuda.alone import Alone, Ready
 from kernels.cuda.conv import CODES, candidates
 from kernels.cuda.launch import Constants, Device, Field, Launch, Place, bound, launch
 from kernels.cuda.tiles import Product, Tile
 from kernels.engine import EPILOGUE
-from kernels.epilogue import Epilogue, Residual
 
-BITS = Epilogue(signs=1)
-FUSED = Epilogue(signs=1, floats=True, residual=Residual.ONE)
 BATCHES = (1, 32, 256)
 STEPS, THREADS, BLOCKS = 4096, 256, 16  # of the limit; blocks for each multiprocessor
 
@@ -102,7 +98,7 @@ def limit(product: Product, device: Device) -> float:
     device.load([one.kernel])
     room, constants = device.room(4 * blocks * THREADS), Constants(device, [])
     run = device.recorded([bound(one, lambda place: room.address + place.at, constants)])
-    took = min(device.clock(run, 10))
+    took = choice.clocked(partial(device.clock, run)).median_ns
     of_warp = {Product.POPC: 32 * 32, Product.BITS: 16 * 8 * 256, Product.BYTES: 16 * 8 * 32}
     return blocks * THREADS // 32 * STEPS * 8 * of_warp[product] / took
 
@@ -118,7 +114,7 @@ def _checked(layer: Layer, device: Device) -> str:
     rng = np.random.default_rng(1)
     small, images = check.cut_down(layer.op(), 2, check.MOST // 4)
     case = sample.case(small, images, rng)
-    dots = reference_dots(case)
+    dots = check.dots(case)
     for after in (BITS, FUSED):
         ending = case.ending(after, rng)
         want = check.expected(ending, dots)
@@ -129,13 +125,6 @@ def _checked(layer: Layer, device: Device) -> str:
             if words := check.difference(got, want):
                 raise check.Wrong(f"{one.tile} is wrong on {ending.op}: {words}")
     return f"{images} images of {small.height}x{small.width}"
-
-
-def reference_dots(case: sample.Case) -> Any:
-    from kernels import reference
-
-    channels = case.op.channels
-    return reference.dots(case.op, unpack(case.signs, channels), unpack(case.weights, channels))
 
 
 def alone(case: sample.Case, tile: Tile) -> Alone:

@@ -22,8 +22,8 @@ from kernels.cuda.alone import Alone, filled
 from kernels.cuda.conv import Conv, candidates
 from kernels.cuda.launch import Device
 from kernels.cuda.tiles import Product, Tile
-from kernels.op_data import to_data
-from kernels.timing import Timing
+from kernels.op_data import parse, to_data
+from kernels.timing import Runs, Timing
 
 FORMAT = "binary-nas cuda kernels 1"
 REPEATS = 20  # runs in a call that is timed
@@ -66,8 +66,12 @@ def measured(
     """One run of an op, by the device's clock, REPEATS of them in a call."""
     ready = filled(op, batch, device, tile)  # its memory is kept until the last run has ended
     run = ready.repeated(REPEATS)
-    things = {0: lambda n: [took / REPEATS for took in device.clock(run, n)]}
-    return timing.measure(things, rounds, tries=1, least_cpu=0.0)[0]
+    return clocked(lambda n: [took / REPEATS for took in device.clock(run, n)], rounds)
+
+
+def clocked(runs: Runs, rounds: int = ROUNDS) -> Timing:
+    """By the clock of a device, whose times say nothing of this processor."""
+    return timing.measure({0: runs}, rounds, tries=1, least_cpu=0.0)[0]
 
 
 def path(device: Device, folder: Path | None = None) -> Path:
@@ -95,7 +99,7 @@ def _key(op: Conv, batch: int) -> str:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as torn:

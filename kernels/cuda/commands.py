@@ -83,7 +83,7 @@ def save(rows: Sequence[benches.Row], device: Device, file: Path) -> None:
 def time(asked: argparse.Namespace, packed: Program, arch: str | None) -> int:
     device = opened(asked)
     ready = program(packed, asked.batch, device)
-    images = case.images(packed, asked.batch)
+    images = case.images(packed, asked.batch, normalised=False)
     whole = took(ready, images, asked.rounds)
     nodes = np.median(ready.clock_nodes(images, 3 * asked.rounds), axis=0)
     print(f"{device.name}, sm_{device.capability}: batch {asked.batch}")
@@ -96,5 +96,4 @@ def time(asked: argparse.Namespace, packed: Program, arch: str | None) -> int:
 
 def took(ready: CudaProgram, images: Images, rounds: int) -> timing.Timing:
     """A batch, from the images that lie on the device to the answer."""
-    runs = {0: partial(ready.clock, images)}
-    return timing.measure(runs, rounds, tries=1, least_cpu=0.0)[0]
+    return choice.clocked(partial(ready.clock, images), rounds)

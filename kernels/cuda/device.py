@@ -208,6 +208,3 @@ class Gpu:
                 end.synchronize()
                 took.append(events.get_elapsed_time(begin, end) * 1e6)
         return took
-
-    def wait(self) -> None:
-        self._stream.synchronize()

@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import functools
 import hashlib
-import os
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
-from kernels import files
+from kernels import files, machine
 from kernels.machine import usable_cores
 
 # Every step is rounded, as on a CPU: no fused multiply-adds but those that a kernel writes, and no
@@ -105,8 +104,7 @@ def every(
 
 @functools.cache
 def _folder() -> Path:
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "binary-nas" / "cuda"
+    return machine.cache() / "cuda"
 
 
 def _version(nvrtc: ctypes.CDLL) -> tuple[int, int]:

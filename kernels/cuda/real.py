@@ -12,6 +12,7 @@ from kernels.cuda import ending
 from kernels.cuda.conv import MOST_PIXELS, Places, window
 from kernels.cuda.launch import Field, Launch, Place, blocks, constant, floats, launch, reads
 from kernels.epilogue import Epilogue
+from kernels.flow import flow
 from kernels.ops import (
     Affine,
     Blend,
@@ -34,8 +35,11 @@ KINDS = {Blend.MEAN: 0, Blend.LAMBDA: 0, Blend.GATE: 1, Blend.ROUTE: 2}
 
 
 def real(op: Map, given: Parameters, at: Places, batch: int) -> Launch:
-    largest = batch * op.height * op.width
-    if largest > MOST_PIXELS:
+    form = flow(op)
+    maps = [value for value in (form.reads, form.floats, form.bits) if value is not None]
+    pixels = batch * max(value.height * value.width for value in maps)
+    bytes_of_image = op.height * op.width * op.channels if isinstance(op, Stem) else 0
+    if max(pixels, bytes_of_image) > MOST_PIXELS:
         raise ValueError(f"{op} is too large for a GPU kernel with {batch} images")
     match op:
         case RealConv():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import json
 from pathlib import Path
@@ -18,8 +19,10 @@ from kernels.cuda import profile as profiles
 from kernels.cuda.conv import candidates, guess
 from kernels.cuda.program import CudaProgram
 from kernels.cuda.tiles import Product
+from kernels.engine import Images
 from kernels.epilogue import Epilogue
 from kernels.ops import BinaryConv, GlobalPool, Linear, Op
+from kernels.timing import Timing
 
 OP = BinaryConv(height=2, width=2, channels=40, filters=8, after=Epilogue(signs=1), kernel=1)
 
@@ -80,7 +83,9 @@ def test_a_program_takes_the_tiles_that_were_chosen() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{", "[]", '{"format": "another"}', f'{{"format": "{choice.FORMAT}"}}']
+    "text",
+    ["{", "[]", '{"format": "another"}', f'{{"format": "{choice.FORMAT}"}}', "[" * 200_000],
+    ids=lambda text: repr(text[:20]),
 )
 def test_a_file_that_is_not_ours_is_not_overwritten(text: str) -> None:
     device = Cpu(75)
@@ -155,6 +160,19 @@ def test_the_bench_checks_each_kernel_and_times_each_product(
     assert {row.checked for row in rows} == {"2 images of 2x2"}
 
 
+def test_a_limit_is_a_median_as_what_is_compared_with_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Uneven(Cpu):
+        def clock(self, run: Any, rounds: int) -> list[float]:
+            return [1e6 if n % 3 else 1e3 for n in range(rounds)]
+
+    monkeypatch.setattr(bench, "STEPS", 2)
+    device = Uneven(75)
+    products = bench.BLOCKS * device.processors * bench.THREADS * bench.STEPS * 8 * 32
+    assert bench.limit(Product.POPC, device) == products / 1e6
+
+
 def test_torch_is_timed_on_the_same_device(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
@@ -169,6 +187,25 @@ def test_torch_is_timed_on_the_same_device(monkeypatch: pytest.MonkeyPatch) -> N
     second.index = 1
     assert list(bench.bench([*layers.parse("1x1:40->8@2")], second, (1,)))
     assert asked == [1]
+
+
+def test_a_program_is_timed_from_the_pixels_that_it_normalises(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from programs import small
+
+    given = []
+
+    def took(ready: CudaProgram, images: Images, rounds: int) -> Timing:
+        given.append(str(images.dtype))
+        return Timing(1.0, 0.0, 1.0, rounds, disturbed=0.0)
+
+    monkeypatch.setattr(commands, "took", took)
+    monkeypatch.setattr(commands, "open_device", lambda name: Cpu(75))
+    monkeypatch.setattr(choice, "fastest", lambda op, *_: candidates(op, 75)[0])
+    asked = argparse.Namespace(device="cuda", isa=None, threads=1, batch=1, rounds=1)
+    assert commands.time(asked, small(), None) == 0
+    assert given == ["uint8"]
 
 
 def row(layer: str, batch: int, us: float, share: float, ratio: float | None) -> bench.Row:

@@ -16,9 +16,10 @@ import pytest
 from cuda_machine_code import Use, assembly, library, machine_code
 
 from kernels import sample
+from kernels.benches.layers import FUSED
 from kernels.cuda import nvrtc, real
 from kernels.cuda.alone import Alone
-from kernels.cuda.bench import FUSED, limit_launch
+from kernels.cuda.bench import limit_launch
 from kernels.cuda.conv import candidates
 from kernels.cuda.launch import Kernel, Launch, Place, launch, prelude, source
 from kernels.cuda.tiles import Product, Tile, registers

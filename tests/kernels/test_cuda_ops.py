@@ -29,6 +29,9 @@ from kernels.ops import (
     GlobalPool,
     Linear,
     RealConv,
+    Resize,
+    Skip,
+    Stem,
 )
 from kernels.real import Real
 
@@ -135,6 +138,14 @@ def test_an_op_that_is_too_large_is_refused() -> None:
     tile = candidates(op, 90)[0]
     with pytest.raises(ValueError, match="too large for a GPU kernel with 32 images"):
         Alone(op, given, 32, tile)
+    largest = {"out_height": 65536, "out_width": 65536}
+    for large in (
+        Resize(height=1, width=1, channels=1, **largest),
+        Skip(height=1, width=1, channels=1, filters=1, **largest),
+        Stem(height=24000, width=24000, channels=4, filters=8),
+    ):
+        with pytest.raises(ValueError, match="too large for a GPU kernel with 1 images"):
+            Alone(large, {}, 1, None)
     with pytest.raises(ValueError, match="at most 500 maps at once"):
         Alone(GlobalPool(height=2, width=2, channels=1, sets=600), {}, 1, None)
     with pytest.raises(ValueError, match="a tile is of a convolution"):
