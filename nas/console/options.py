@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, field, fields
@@ -11,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 GOES_ON = "the same command goes on from here"
+FULL = os.strerror(errno.ENOSPC)
 INTERRUPTED = 130
 
 
@@ -60,7 +63,7 @@ def called(
     except typer.Exit as end:  # what typer makes of Ctrl-C, too
         status = end.exit_code
     except Exception as error:
-        return _said(name, error)
+        return _said(name, error, stopped)
     if status == INTERRUPTED:
         print(f"{name}: stopped; {stopped}", file=sys.stderr)
     return status
@@ -71,7 +74,7 @@ def _unwrapped(text: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
-def _said(name: str, error: Exception) -> int:
+def _said(name: str, error: Exception, stopped: str) -> int:
     """One line for what users can mend; the whole story for what is a defect of ours."""
     usage = getattr(error, "format_message", None)
     if usage is not None:  # an error of click, of which typer may have its own
@@ -81,7 +84,8 @@ def _said(name: str, error: Exception) -> int:
         print(f"{name}: error: the device has too little memory: {error}", file=sys.stderr)
         return 2
     if isinstance(error, OSError | ValueError):
-        print(f"{name}: error: {error}", file=sys.stderr)
+        full = f"; make room: {stopped}" if FULL in str(error) else ""
+        print(f"{name}: error: {error}{full}", file=sys.stderr)
         return 2
     raise error
 

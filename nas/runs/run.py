@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -97,12 +97,14 @@ class Run:
     @contextmanager
     def clocked(self, name: str) -> Iterator[None]:
         """What is done within counts as this phase, and as all of it where it ends well."""
-        begun, done = time.monotonic(), False
+        begun = time.monotonic()
         try:
             yield
-            done = True
-        finally:
-            self.note_phase(name, time.monotonic() - begun, done=done)
+        except BaseException:
+            with suppress(OSError):  # a disk that is full already: the first error is the one
+                self.note_phase(name, time.monotonic() - begun, done=False)
+            raise
+        self.note_phase(name, time.monotonic() - begun, done=True)
 
 
 def read_json(path: Path) -> Any:

@@ -86,6 +86,8 @@ def append(path: Path, data: bytes) -> None:
             while written < len(data):
                 written += file.write(data[written:])
             os.fsync(file.fileno())
-        except BaseException:
+        except BaseException as error:
             os.ftruncate(file.fileno(), before)
+            if isinstance(error, OSError):  # which names no file
+                raise OSError(error.errno, error.strerror, str(path)) from error
             raise

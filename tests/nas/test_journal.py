@@ -150,7 +150,7 @@ def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path: Path) -> No
         pytest.skip("a file system cannot be mounted here")
     try:
         path, line = tmp_path / "lines", b"x" * 999 + b"\n"
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(OSError, match=r"No space left.*lines"):
             append_many(path, line)
         assert path.stat().st_size % 1000 == 0
         assert 50_000 < path.stat().st_size <= 65_536

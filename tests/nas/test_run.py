@@ -175,6 +175,19 @@ def test_seconds_of_a_phase_are_summed_over_calls(tmp_path: Path) -> None:
     assert run.phase("measure")["done"]
 
 
+def test_a_phase_that_fails_says_why_even_where_nothing_can_be_noted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: object, **more: object) -> None:
+        raise OSError("no room for phases.json either")
+
+    monkeypatch.setattr(Run, "note_phase", full)
+    with pytest.raises(RuntimeError, match="the first"), Run(tmp_path).clocked("measure"):
+        raise RuntimeError("the first")
+    with pytest.raises(OSError, match="no room"), Run(tmp_path).clocked("measure"):
+        pass
+
+
 def test_tables_come_back_and_one_without_rows_is_empty(tmp_path: Path) -> None:
     run = Run(tmp_path)
     run.put_rows("front.csv", [{"key": "a", "error": 0.5, "known": ""}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import subprocess
 import sys
@@ -83,6 +84,21 @@ def test_objects_of_code_are_not_loaded(tmp_path: Path) -> None:
     checkpoint.save(path, {"path": path})
     with pytest.raises(ValueError, match=f"^{path}: "):
         checkpoint.load(path)
+
+
+def test_where_the_disk_is_full_the_old_one_stays_and_nothing_beside_it(tmp_path: Path) -> None:
+    """Half of a new one would keep the disk full."""
+    path = tmp_path / "checkpoint"
+    checkpoint.save(path, {"step": 1})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match=f"File too large.*{path}"):
+            checkpoint.save(path, {"step": 2, "all": torch.zeros(100_000)})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [*tmp_path.iterdir()] == [path]
+    assert checkpoint.load(path) == {"step": 1}
 
 
 WRITER = """

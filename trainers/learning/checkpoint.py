@@ -92,15 +92,20 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
 
 
 def replace(path: Path, parts: Iterable[bytes | memoryview]) -> None:
-    """Written beside, brought to the disk, renamed. One process at a time writes a file."""
+    """Written beside, brought to the disk, renamed. One process at a time writes a file, so what a
+    killed one left is written over. Errors name the file: a full disk names none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f".{path.name}.new")
-    with beside.open("wb") as file:
-        for part in parts:
-            file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _form(tensor: Tensor) -> str:
