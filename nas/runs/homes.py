@@ -11,6 +11,7 @@ from typing import Any
 
 from kernels import files
 from nas.runs.run import read_json
+from nas.runs.settings import spelt
 from trainers.learning.train import Progress
 
 ASKED, LOSSES, METRICS = "asked.json", "losses.csv", "metrics.csv"
@@ -29,7 +30,7 @@ def begun(home: Path, asked: Asked, instead: str) -> None:
         return
     before = read_json(file)
     different = [
-        f"{name} was {before.get(name)}, is {asked.get(name)}"
+        f"{name} was {spelt(before.get(name))}, is {spelt(asked.get(name))}"
         for name in dict.fromkeys([*before, *asked])
         if before.get(name) != asked.get(name)
     ]

@@ -163,8 +163,8 @@ def _listed(text: Any) -> tuple[str, ...]:
 
 
 def _place(text: Any) -> Path:
-    """The same one wherever the command is given again."""
-    return Path(text).absolute()
+    """The same one wherever the command is given again, and however it is written."""
+    return Path(text).resolve()
 
 
 # How options are read that are not simply text or numbers.
@@ -259,6 +259,12 @@ def differences(before: Mapping[str, Any], now: Settings) -> list[str]:
         old, new = before.get(f.name, f.default), data[f.name]
         old = list(old) if isinstance(old, tuple) else old
         new = list(new) if isinstance(new, tuple) else new
+        if isinstance(old, str) and Path in KINDS[f.name]:
+            old = str(_place(old))
         if f.metadata["changes"] and old != new:
-            found.append(f"--{f.name.replace('_', '-')} was {old}, is {new}")
+            found.append(f"--{f.name.replace('_', '-')} was {spelt(old)}, is {spelt(new)}")
     return found
+
+
+def spelt(value: object) -> str:
+    return "not given" if value is None else str(value)

@@ -46,7 +46,7 @@ def test_what_was_begun_is_not_gone_on_with_otherwise(tmp_path: Path) -> None:
     (tmp_path / "checkpoint.pt").touch()
     begun(tmp_path, {"seed": 1, "epochs": None}, "do that")
     with pytest.raises(
-        ValueError, match=r"otherwise: seed was 1, is 0; epochs was None, is 3\. do"
+        ValueError, match=r"otherwise: seed was 1, is 0; epochs was not given, is 3\. do"
     ):
         begun(tmp_path, {"seed": 0, "epochs": 3}, "do that")
 

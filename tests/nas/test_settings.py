@@ -129,9 +129,22 @@ def test_differences_are_of_options_that_make_it_another_run() -> None:
     # Where the files are is not what is in them: the digest of the images tells that.
     assert differences(before, now) == [
         "--objectives was ['error', 'latency'], is ['error']",
-        "--max-size was None, is 5.0",
+        "--max-size was not given, is 5.0",
         "--seed was 0, is 3",
     ]
+
+
+def test_a_folder_is_the_same_however_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    monkeypatch.chdir(tmp_path / "a")
+    before = to_data(settings({"supernet": "../a"}))
+    for text in ("../link", f"{tmp_path}/a/../a", "."):
+        assert differences(before, settings({"supernet": text})) == []
+    assert differences({**before, "supernet": f"{tmp_path}/link/../a"}, from_data(before)) == []
+    assert differences(before, settings({"supernet": "other"})) != []
 
 
 def test_every_option_has_a_kind_that_its_default_is_of() -> None:
