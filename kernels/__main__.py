@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from kernels import choice, files, isas, machine
 from kernels import commands as programs
@@ -17,6 +16,7 @@ from kernels.benches.check import Wrong
 from kernels.benches.layers import Layer
 from kernels.benches.rows import Outcome, merged
 from kernels.commands import a_file
+from kernels.ops import Curve, Epilogue, Residual
 
 BENCH = """\
 Checks each kernel against the reference, then times it: sign bits in, sign
@@ -131,7 +131,7 @@ def _info(asked: argparse.Namespace) -> int:
     print(f"  flags    {' '.join(here.flags) or 'none that matter'}")
     print(f"  system   {here.system}")
     print(f"  versions Python {here.python}, NumPy {here.numpy}, torch {here.torch or 'none'}")
-    print(f"  core     {choice.core()}")
+    print(f"  core     {machine.core()}")
     print("  threads  1 unless more are asked for; then a pool of our own")
     print("\ninstruction sets, best first")
     for isa in isas.every():
@@ -140,7 +140,7 @@ def _info(asked: argparse.Namespace) -> int:
             print(f"    {name:14} {about}")
     file = choice.path(asked.folder)
     found = choice.read(file)
-    ours = sum(one.core == choice.core() for one in found.values())
+    ours = sum(one.core == machine.core() for one in found.values())
     others = f"{len(found) - ours} by other builds of the core"
     print(f"\nchosen so far: {ours}, and {others}, in {file}")
     if asked.chosen:
@@ -154,32 +154,32 @@ def _info(asked: argparse.Namespace) -> int:
 def _chosen(one: choice.Found) -> str:
     op, there = one.op, choice.in_a_program(one.medians)
     other = "" if there == one.choice else f", in a program {there}"
-    old = "" if one.core == choice.core() else ", of another build of the core"
-    inputs = "" if op["inputs"] == 1 else f"inputs {op['inputs']}{' own' if op['own'] else ''} "
-    usual = op["dilation"] * (op["kernel"] // 2)  # the image keeps its size
-    around = "" if op["padding"] == usual else f" padded {op['padding']}"
-    rate = f" dilated {op['dilation']}" if op["dilation"] > 1 else ""
+    old = "" if one.core == machine.core() else ", of another build of the core"
+    inputs = "" if op.inputs == 1 else f"inputs {op.inputs}{' own' if op.own else ''} "
+    usual = op.dilation * (op.kernel // 2)  # the image keeps its size
+    around = "" if op.padding == usual else f" padded {op.padding}"
+    rate = f" dilated {op.dilation}" if op.dilation > 1 else ""
     return (
-        f"{op['kernel']}x{op['kernel']} /{op['stride']}{rate} {op['channels']}->{op['filters']} "
-        f"@{op['height']}x{op['width']}{around} {inputs}bases {op['bases']} "
-        f"{_ending(op['after'])} batch {one.batch} "
+        f"{op.kernel}x{op.kernel} /{op.stride}{rate} {op.channels}->{op.filters} "
+        f"@{op.height}x{op.width}{around} {inputs}bases {op.bases} "
+        f"{_ending(op.after)} batch {one.batch} "
         f"threads {one.threads}: {one.choice}, {one.medians[one.choice] / 1e3:.1f} us "
         f"of {len(one.medians)} measured{other}{old}"
     )
 
 
-def _ending(after: dict[str, Any]) -> str:
+def _ending(after: Epilogue) -> str:
     """What happens to a sum, in its order, and what is written: relu+sum+one->float32+signs."""
-    added, sign = after["residual"], "signs" if after["signs"] == 1 else f"{after['signs']} signs"
-    outer = after["outer"]
+    added, sign = after.residual, "signs" if after.signs == 1 else f"{after.signs} signs"
+    outer = after.outer
     steps = [
-        *([after["inner"]] if after["inner"] != "none" else []),
-        *(["each"] if added == "each" else []),
-        *(["sum"] if after["sum"] else []),
-        *(["one"] if added == "one" else []),
+        *([after.inner] if after.inner is not Curve.NONE else []),
+        *(["each"] if added is Residual.EACH else []),
+        *(["sum"] if after.sum else []),
+        *(["one"] if added is Residual.ONE else []),
         *([f"outer {outer}"] if outer else []),
     ]
-    out = [*(["float32"] if after["floats"] else []), *([sign] if after["signs"] else [])]
+    out = [*(["float32"] if after.floats else []), *([sign] if after.signs else [])]
     return "+".join(steps) + "->" + ("+".join(out) or "int32")
 
 

@@ -34,7 +34,10 @@ class About:
         if share is not None and not (type(share) in (int, float) and 0 <= share <= 1):
             raise ValueError(f"accuracy is a share, 0 to 1; got {brief(share)}")
         if self.created is not None:
-            datetime.fromisoformat(self.created)
+            try:
+                datetime.fromisoformat(self.created)
+            except ValueError as wrong:
+                raise ValueError(f"created is a date as ISO 8601 writes it: {wrong}") from wrong
 
 
 def from_data(data: Any) -> About:

@@ -2,7 +2,8 @@
 file of this floor with torch.
 
 Torch is optional, and imported inside functions only. What it does to dispatch a call is in its
-times, for whoever calls it pays that too. Every setting runs in `inference_mode`.
+times, for whoever calls it pays that too. Every setting runs in `inference_mode`, on as many
+threads as `threads` gave torch.
 """
 
 from __future__ import annotations
@@ -44,28 +45,31 @@ def threads(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def best(op: BinaryConv, batch: int, least_cpu: float = timing.LEAST_CPU) -> list[Baseline]:
+def best(op: BinaryConv, batch: int) -> list[Baseline]:
     """For each number type the fastest of torch's settings, found by measuring them in turn."""
     if machine.here().torch is None:
         return [Baseline(dtype, reason="torch is not installed") for dtype in DTYPES]
-    return [_best(dtype, op, batch, least_cpu) for dtype in DTYPES]
+    return [_best(dtype, op, batch) for dtype in DTYPES]
 
 
 def best_float32(op: BinaryConv | RealConv, batch: int) -> Baseline:
     """The same for float32 alone, and for real convolutions too."""
-    return _best("float32", op, batch, timing.LEAST_CPU)
+    return _best("float32", op, batch)
 
 
 def best_int8(op: BinaryConv) -> Baseline:
     """The same for int8 alone."""
-    return _best("int8", op, batch=1, least_cpu=timing.LEAST_CPU)
+    return _best("int8", op, batch=1)
 
 
-def _best(dtype: str, op: BinaryConv | RealConv, batch: int, least_cpu: float) -> Baseline:
+def _best(dtype: str, op: BinaryConv | RealConv, batch: int) -> Baseline:
+    import torch
+
     settings, why_not = (_int8 if dtype == "int8" else _real)(dtype, op, batch)
     if not settings:
         return Baseline(dtype, reason=why_not)
-    times = timing.measure(settings, TRIAL_ROUNDS, tries=1, least_cpu=least_cpu)
+    least = timing.least_cpu(torch.get_num_threads())
+    times = timing.measure(settings, TRIAL_ROUNDS, tries=1, least_cpu=least)
     name = min(times, key=lambda setting: times[setting].median_ns)
     return Baseline(dtype, name, settings[name])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,10 +41,6 @@ class Case:
         )
         return took
 
-    def once(self) -> Any:
-        self._core.step(1, self._reads, self._residual, self._floats, self._bits, self.threads)
-        return self._floats, self._bits
-
 
 def case(op: Op, chosen: Choice | None, isa: str | None = None, threads: int = 1) -> Case:
     return Case(op, chosen, isa, threads, np.random.default_rng(0))
@@ -59,11 +54,13 @@ def program(
     return Program(tuple(values), tuple(nodes), given, output)
 
 
-def images(packed: Program, batch: int) -> Images:
-    """Random ones, of the type that the program takes."""
+def images(packed: Program, batch: int, *, normalised: bool = True) -> Images:
+    """Random ones, of the type that the program takes: pixels also where it can normalise them, if
+    they are not to be `normalised` yet.
+    """
     form, rng = packed.image, np.random.default_rng(0)
     shape = (batch, form.height, form.width, form.channels)
-    if packed.pixels:
+    if packed.pixels or not (normalised or packed.normal is None):
         return rng.integers(0, 256, shape, np.uint8)
     return rng.standard_normal(shape, np.float32)
 
@@ -85,10 +82,7 @@ def _shape(value: Value) -> tuple[int, ...]:
 def _random(value: Value, rng: np.random.Generator) -> Array:
     if not value.bits:
         return lined.lined(rng.standard_normal(_shape(value), np.float32))
-    bits: NDArray[np.uint8] = rng.integers(0, 256, _shape(value), np.uint8)
-    if value.channels % 8:
-        bits[..., -1] &= (1 << value.channels % 8) - 1
-    return bits
+    return sample.drawn_bits(_shape(value)[:-1], value.channels, rng)
 
 
 def _pixels(value: Value, rng: np.random.Generator) -> NDArray[np.uint8]:

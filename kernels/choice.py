@@ -13,9 +13,7 @@ do so in the same instant, the later one wins, and the other's kernel is measure
 from __future__ import annotations
 
 import functools
-import hashlib
 import json
-import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -24,8 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from kernels import _core, files, gate, isas, machine, sample, timing
+from kernels import files, gate, isas, machine, sample, timing
 from kernels.isas import Choice
+from kernels.op_data import from_data, parse
 from kernels.ops import BinaryConv, BinaryLinear
 from kernels.timing import Timing
 
@@ -33,22 +32,18 @@ FORMAT = "binary-nas kernels 1"
 ROUNDS = 15
 PATIENCE_S = 1.0  # for each op: to wait for others to leave the core
 BUILDS = 4  # of the core whose choices are kept, this one among them
-SHARED = 0.5  # of the turns may be shared with them, for a kernel to be remembered
+SHARED = 0.5  # of the turns may be shared, for a kernel to be remembered: see `keeps`
 
 # How much faster a kernel has to be in a program: AMX lowers the clock of the core for a while
 # (2.59 to 2.24 GHz were seen), and the ops after it pay for that.
 SLOWING = {"amx": 1.1}
-
-# Of several threads the first one waits for the others, and to drop the turns in which it did would
-# keep those that ran on one thread: nothing counts as disturbed then, and only the spread tells.
-LEAST_CPU_THREADS = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
     """A remembered kernel: for what it was chosen, among what, and the nanoseconds of each."""
 
-    op: dict[str, Any]
+    op: BinaryConv
     batch: int
     threads: int
     core: str
@@ -69,7 +64,7 @@ def fastest(
     With `isa` or `variant` only those that have that name are compared; with both there is nothing
     to measure. What this machine lacks is an error that lists what can run.
     """
-    times = medians(op, candidates(_conv(op), isa, variant), batch, threads, folder)
+    times = medians(op, candidates(op.as_conv(), isa, variant), batch, threads, folder)
     return min(times, key=times.__getitem__)
 
 
@@ -79,7 +74,13 @@ def chosen(op: BinaryConv | BinaryLinear, threads: int = 1, isa: str | None = No
 
     It is asked once in a process: also where the machine was too busy to remember it.
     """
-    return in_a_program(medians(op, candidates(_conv(op), isa), threads=threads))
+    return in_a_program(medians(op, candidates(op.as_conv(), isa), threads=threads))
+
+
+def known(op: BinaryConv | BinaryLinear, threads: int = 1) -> bool:
+    """Whether `chosen` has nothing to measure."""
+    among = candidates(op.as_conv())
+    return len(among) == 1 or _key(op.as_conv(), 1, threads, among) in _there(path())
 
 
 def in_a_program(times: Mapping[Choice, float]) -> Choice:
@@ -100,7 +101,7 @@ def medians(
     """
     if len(among) == 1:
         return {among[0]: 0.0}
-    conv = _conv(op)
+    conv = op.as_conv()
     file, key = path(folder), _key(conv, batch, threads, among)
     entry = _there(file).get(key)
     if entry is not None:
@@ -109,7 +110,7 @@ def medians(
     # The best instruction set last: AMX slows the clock for a while, and nothing follows it at once
     # but the plainest of the next round.
     things = {kernel: case.runs(kernel, threads) for kernel in reversed(among)}
-    least = timing.LEAST_CPU if threads == 1 else LEAST_CPU_THREADS
+    least = timing.least_cpu(threads)
     with gate.alone():
         times = timing.measure(things, ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
     remember(conv, batch, threads, times, folder)
@@ -150,7 +151,7 @@ def remember(
             "variant": best.variant,
             "times": {str(choice): asdict(time) for choice, time in times.items()},
         }
-        _add(_key(_conv(op), batch, threads, tuple(times)), entry, path(folder))
+        _add(_key(op.as_conv(), batch, threads, tuple(times)), entry, path(folder))
     return best
 
 
@@ -188,8 +189,7 @@ def keeps(times: Mapping[Choice, Timing]) -> bool:
 def path(folder: Path | None = None) -> Path:
     """The file of this machine."""
     if folder is None:
-        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(cache) / "binary-nas" / "kernels"
+        folder = machine.cache() / "kernels"
     return folder / f"{machine.here().name}.json"
 
 
@@ -205,16 +205,6 @@ def _there(file: Path) -> dict[str, Any]:
         return {}
 
 
-@functools.cache
-def core() -> str:
-    """A hash of the built core: times of one build say nothing of the next."""
-    return hashlib.sha256(Path(_core.__file__).read_bytes()).hexdigest()[:12]
-
-
-def _conv(op: BinaryConv | BinaryLinear) -> BinaryConv:
-    return op.as_conv() if isinstance(op, BinaryLinear) else op
-
-
 def _key(op: BinaryConv, batch: int, threads: int, among: Sequence[Choice]) -> str:
     """Canonical text. Equal questions, and only they, have the same one."""
     question = {
@@ -222,7 +212,7 @@ def _key(op: BinaryConv, batch: int, threads: int, among: Sequence[Choice]) -> s
         "batch": batch,
         "threads": threads,
         "among": sorted(map(str, among)),
-        "core": core(),
+        "core": machine.core(),
     }
     return json.dumps(question, sort_keys=True, separators=(",", ":"))
 
@@ -239,7 +229,7 @@ def _kernels(file: Path) -> dict[str, Any]:
 def _parsed(file: Path, *version: int) -> dict[str, Any]:
     """A search asks for hundreds of ops, one by one, and the file has as many."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = parse(file.read_text(encoding="utf-8"))
     except ValueError as torn:
         raise ValueError(f"{_unusable(file)}: it is not JSON ({torn})") from torn
     ours = isinstance(content, dict) and content.get("format") == FORMAT
@@ -251,7 +241,7 @@ def _parsed(file: Path, *version: int) -> dict[str, Any]:
 
 def _asked(key: str, file: Path) -> dict[str, Any]:
     try:
-        return {"core": None, **json.loads(key)}
+        return {"core": None, **parse(key)}
     except (ValueError, TypeError) as bad:
         raise ValueError(f"{_unusable(file)}: an entry is not as we write it ({bad!r})") from bad
 
@@ -259,6 +249,8 @@ def _asked(key: str, file: Path) -> dict[str, Any]:
 def _found(key: str, entry: Any, file: Path) -> Found:
     asked = _asked(key, file)
     try:
+        op = from_data({**asked["op"], "op": BinaryConv.__name__})
+        assert isinstance(op, BinaryConv)
         best = Choice(str(entry["isa"]), str(entry["variant"]))
         medians = {
             Choice(*name.split(" ", 1)): float(entry["times"][name]["median_ns"])
@@ -267,7 +259,7 @@ def _found(key: str, entry: Any, file: Path) -> Found:
         if best not in medians:
             raise KeyError(str(best))
         return Found(
-            op=dict(asked["op"]),
+            op=op,
             batch=int(asked["batch"]),
             threads=int(asked["threads"]),
             core=str(asked["core"]),

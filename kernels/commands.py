@@ -29,8 +29,10 @@ goes on.
 """
 TIME = """\
 The whole program in one call, and each op as it takes part in it; random
-images, time taken in the core. With torch installed, beside each convolution
-and linear layer stands torch's float32 time for one of that shape.
+images, time taken in the core. The whole begins with pixels where the file says
+how they are normalised; that is in the time of no op, nor in what a search
+predicts and measures. With torch installed, beside each convolution and linear
+layer stands torch's float32 time for one of that shape.
 """
 
 
@@ -39,6 +41,8 @@ def profile(asked: argparse.Namespace) -> int:
     from kernels.op_data import read_ops
 
     wanted = list(dict.fromkeys(read_ops(asked.ops)))
+    if not wanted:
+        raise ValueError(f"{asked.ops} has no ops: a profile is of one at least")
     fresh, passes, measure = _measuring(asked)
     found = _begun(asked.output, fresh)
     parts, kept = _left(found, wanted)
@@ -136,11 +140,15 @@ def _begun(path: Path, fresh: Profile) -> Profile:
     found = profiles.load(path)
     if not found.same_place(fresh):
         raise ValueError(
-            f"{path} is of {found.machine['name']}, core {found.core}, {found.threads} threads; "
-            f"this is {fresh.machine['name']}, core {fresh.core}, {fresh.threads}: "
+            f"{path} is of {_place(found)}; this is {_place(fresh)}: "
             "name another file, or delete that one"
         )
     return found
+
+
+def _place(of: Profile) -> str:
+    isa = "" if of.isa is None else f", {of.isa} alone"
+    return f"{of.machine['name']}, core {of.core}, threads {of.threads}{isa}"
 
 
 def show(asked: argparse.Namespace) -> int:
@@ -214,6 +222,8 @@ def time(asked: argparse.Namespace) -> int:
     print(f"{machine.here()}: {many}, batch {asked.batch}")
     if about.arch:
         print(about.arch)
+    if asked.batch > 1 and asked.threads > 1:
+        print("whole: a thread for each image; ops: image by image, all threads in each")
     for line in times.lines(engine):
         print(line)
     return 0

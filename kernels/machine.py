@@ -9,7 +9,9 @@ import os
 import platform
 import re
 import subprocess
+import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -100,6 +102,19 @@ def here() -> Machine:
         numpy=importlib.metadata.version("numpy"),
         torch=_version("torch"),
     )
+
+
+@functools.cache
+def core() -> str:
+    """A hash of the built core: times of one build say nothing of the next."""
+    return hashlib.sha256(Path(_core.__file__).read_bytes()).hexdigest()[:12]
+
+
+def cache() -> Path:
+    """The folder for what is found out once: at home, or where there is none, a temporary one."""
+    with suppress(RuntimeError):  # a user that the system does not know
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "binary-nas"
+    return Path(tempfile.gettempdir()) / f"binary-nas-cache-{os.getuid()}"
 
 
 def clock_ghz() -> float:

@@ -21,7 +21,7 @@ from typing import Any
 
 from kernels import choice, files, gate, isas, machine, timing
 from kernels.case import Case, case
-from kernels.op_data import from_data, to_data
+from kernels.op_data import from_data, parse, to_data
 from kernels.ops import BinaryConv, BinaryLinear, Op
 from kernels.timing import Timing
 
@@ -105,7 +105,7 @@ def empty(asked: Asked) -> Profile:
     """A profile of this machine, now, with nothing in it."""
     return Profile(
         machine=machine.here().to_dict(),
-        core=choice.core(),
+        core=machine.core(),
         clock_ghz=round(machine.clock_ghz(), 2),
         threads=asked.threads,
         isa=asked.isa,
@@ -114,14 +114,16 @@ def empty(asked: Asked) -> Profile:
     )
 
 
-def measure(ops: Sequence[Op], asked: Asked, skipped: int = 0) -> Iterator[list[Entry]]:
+def measure(
+    ops: Sequence[Op], asked: Asked, skipped: int = 0, patience_s: float = PATIENCE_S
+) -> Iterator[list[Entry]]:
     """Group by group, in PASSES passes; of each op the fastest is to be kept (`with_entries`).
 
     Every op is measured, busy machine or not: look at `timing.trusted`; but groups wait for others
-    to leave the core, PATIENCE_S in all. To go on where another call was stopped, skip as many
+    to leave the core, `patience_s` in all. To go on where another call was stopped, skip as many
     groups as it gave.
     """
-    patience = PATIENCE_S if asked.threads == 1 else 0.0
+    patience = patience_s if asked.threads == 1 else 0.0
     for turn in range(PASSES):
         order = list(ops)
         if turn > 0:
@@ -165,7 +167,7 @@ def _ready(op: Op, asked: Asked) -> Ready:
 
 def _group(ready: Sequence[Ready], asked: Asked) -> list[Entry]:
     things = {n: one.runs for n, (one, _) in enumerate(ready)}
-    least = timing.LEAST_CPU if asked.threads == 1 else choice.LEAST_CPU_THREADS
+    least = timing.least_cpu(asked.threads)
     times = timing.measure(things, asked.rounds, tries=2, least_cpu=least)
     return [Entry(one.op, kernel, times[n]) for n, (one, kernel) in enumerate(ready)]
 
@@ -198,7 +200,7 @@ _TIMES = tuple(one.name for one in fields(Timing) if one.name != "rounds")
 def load(path: Path) -> Profile:
     """Errors name the file and what is wrong with it."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
     except ValueError as torn:
         raise ValueError(f"{path} is no profile: it is not JSON ({torn})") from torn
     if not isinstance(content, dict) or content.get("format") != FORMAT:

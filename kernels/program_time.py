@@ -33,7 +33,7 @@ class Ready(Protocol):
 class Times:
     whole: Timing
     nodes: NDArray[np.float64]  # median nanoseconds of each node
-    float32: dict[Op, float]  # torch's, of ops that are convolutions
+    float32: dict[Op, Timing]  # torch's, of ops that are convolutions
 
     def lines(self, engine: Ready) -> Iterator[str]:
         whole, program = self.whole, engine.program
@@ -46,10 +46,11 @@ class Times:
         total = self.nodes.sum()
         for n, (node, took) in enumerate(zip(program.nodes, self.nodes, strict=True)):
             theirs = self.float32.get(node.op)
-            ratio = "" if theirs is None else f"{theirs / took:.1f}"
+            ratio = "" if theirs is None else f"{theirs.median_ns / took:.1f}"
+            doubt = f"; x f32: {theirs.doubt}" if theirs is not None and theirs.doubt else ""
             kernel = f"  ({engine.choices[n]})" if engine.choices[n] else ""
             share = f"{took / total:.1%}"
-            yield f"{n:4} {took / 1e3:8.1f} {share:>6} {ratio:>6}  {short(node.op)}{kernel}"
+            yield f"{n:4} {took / 1e3:8.1f} {share:>6} {ratio:>6}  {short(node.op)}{kernel}{doubt}"
 
 
 def short(op: Op) -> str:
@@ -67,23 +68,25 @@ def short(op: Op) -> str:
 
 
 def measured(engine: Engine, batch: int, rounds: int, *, torch: bool) -> Times:
-    images = case.images(engine.program, batch)
+    images = case.images(engine.program, batch, normalised=False)
+    things, least = {0: partial(engine.clock, images)}, timing.least_cpu(engine.threads)
     with gate.alone():
-        whole = timing.measure({"whole": partial(engine.clock, images)}, rounds)["whole"]
+        whole = timing.measure(things, rounds, least_cpu=least)[0]
         runs = max(3, min(200, int(3e8 / whole.median_ns)))
         nodes = np.median(engine.clock_nodes(images, runs), axis=0)
         theirs = _float32(engine, batch) if torch and machine.here().torch is not None else {}
     return Times(whole, nodes, theirs)
 
 
-def _float32(engine: Engine, batch: int) -> dict[Op, float]:
+def _float32(engine: Engine, batch: int) -> dict[Op, Timing]:
     """Torch's time for one float32 convolution of the shape of each op."""
+    found, least = {}, timing.least_cpu(engine.threads)
     with baselines.threads(engine.threads):
-        found = {}
         for op in dict.fromkeys(engine.program.ops):
             conv = op.as_conv() if isinstance(op, BinaryLinear) else op
             if isinstance(conv, BinaryConv) or (isinstance(conv, RealConv) and conv.groups == 1):
                 best = baselines.best_float32(conv, batch)
                 if best.runs is not None:
-                    found[op] = timing.measure({0: best.runs}, 7, tries=1)[0].median_ns
+                    took = timing.measure({0: best.runs}, 7, tries=1, least_cpu=least)
+                    found[op] = took[0]
     return found

@@ -62,8 +62,8 @@ class Case:
 
 
 def case(op: BinaryConv, batch: int, rng: np.random.Generator) -> Case:
-    signs = _bits((op.inputs, batch, op.height, op.width), op.channels, rng)
-    weights = _bits((op.bases, op.filters, op.kernel, op.kernel), op.channels, rng)
+    signs = drawn_bits((op.inputs, batch, op.height, op.width), op.channels, rng)
+    weights = drawn_bits((op.bases, op.filters, op.kernel, op.kernel), op.channels, rng)
     return Case(op, signs, weights, *_constants(op, batch, rng))
 
 
@@ -80,7 +80,7 @@ def _parameter(op: Op, name: str, shape: tuple[int, ...], rng: np.random.Generat
     times = 1.0
     match op, name:
         case ((BinaryConv() | BinaryLinear()), "weights"):
-            return _bits(shape[:-1], op.channels, rng)
+            return drawn_bits(shape[:-1], op.channels, rng)
         case Stem(), "weights":
             return rng.integers(-32767, 32768, shape, np.int16)
         case Stem(), "mean":
@@ -96,7 +96,7 @@ def _parameter(op: Op, name: str, shape: tuple[int, ...], rng: np.random.Generat
     return (rng.standard_normal(shape) * times).astype(np.float32)
 
 
-def _bits(shape: tuple[int, ...], values: int, rng: np.random.Generator) -> Bits:
+def drawn_bits(shape: tuple[int, ...], values: int, rng: np.random.Generator) -> Bits:
     bits = rng.integers(0, 256, (*shape, bytes_for(values)), np.uint8)
     if values % 8:
         bits[..., -1] &= (1 << values % 8) - 1

@@ -6,22 +6,21 @@ in which this thread got less processor time than passed on the wall was disturb
 does not count either.
 
 What no clock tells is who else is on the same core: its other hardware thread may belong to another
-virtual machine, and takes up to half of everything. `_core.crowd` sees it, before and after each
+virtual machine, and takes up to half of everything. `kernels.crowd` sees it, before and after each
 turn; turns alone on the core are the ones that count, where there are enough of them.
 """
 
 from __future__ import annotations
 
-import math
 import time
-from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 
-from kernels import _core
+from kernels import crowd
+from kernels.crowd import Core
 
 Runs = Callable[[int], Sequence[float]]  # runs so many times; the nanoseconds of each
 K = TypeVar("K", bound=Hashable)
@@ -32,9 +31,6 @@ SHARED = 0.7  # of the turns with others on the core: hardly any are left that w
 LEAST_CPU = 0.95  # of the wall time must be processor time, or the turn was disturbed
 FEWEST = 3  # turns that must be left when the disturbed ones are dropped
 LOW = 0.1  # the low quantile
-CROWDED = 1.07  # times what a core to ourselves shows: somebody else is on it
-STEP = 1.01  # what is told apart of that
-OFTEN = 3  # looks that agree
 PAUSE_S = 0.002  # between two looks, when waiting for others to leave
 
 
@@ -84,24 +80,6 @@ class Turn:
     crowded: bool = False
 
 
-class Core:
-    """The core we run on, and whether others are on it: it looks more crowded than it does at best.
-
-    The best is the least of what was seen more than now and then, since some looks are wrong.
-    """
-
-    def __init__(self, look: Callable[[], float] = _core.crowd) -> None:
-        self._look = look
-        self._seen: Counter[int] = Counter()  # how often, in steps of STEP
-
-    def crowded(self) -> bool:
-        now = round(math.log(self._look()) / math.log(STEP))
-        self._seen[now] += 1
-        often = max(OFTEN, self._seen.total() // 2000)
-        best = min((seen for seen, n in self._seen.items() if n >= often), default=now)
-        return STEP ** (now - best) > CROWDED
-
-
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Nanoseconds on the wall, and nanoseconds this thread was running; and where it runs."""
@@ -112,7 +90,7 @@ class Clock:
     sleep: Callable[[float], None] = time.sleep
 
 
-CLOCK = Clock()
+CLOCK = Clock(core=Core(kept=crowd.file))
 
 
 def repeated(call: Callable[[], object], clock: Clock = CLOCK) -> Runs:
@@ -174,8 +152,7 @@ def measure(
 
     When the machine was too busy to trust, all of it is measured again, `tries` times at most, and
     the quietest attempt is what comes back: look at `trusted`. `turn_ns` is how long a turn may
-    last; what takes longer runs twice. With several threads, of which this one waits for the
-    others, processor time says nothing of disturbance, nor does this core: give a `least_cpu` of 0.
+    last; what takes longer runs twice. What runs in several threads wants the `least_cpu` of them.
     So long, in all, rounds wait for others to leave the core: `patience_s`.
     """
     if rounds < 1 or tries < 1:
@@ -192,6 +169,15 @@ def measure(
         if all(timing.trusted for timing in attempts[-1].values()):
             break
     return min(attempts, key=lambda timings: sum(t.disturbed for t in timings.values()))
+
+
+def least_cpu(threads: int) -> float:
+    """Of the wall time, for `measure`; 0: nothing counts as disturbed, and only the spread tells.
+
+    Of several threads the first one waits for the others, and to drop the turns in which it did
+    would keep those that ran on one thread. Nor does its core say anything of the others'.
+    """
+    return LEAST_CPU if threads == 1 else 0.0
 
 
 def waited(seconds: float, clock: Clock = CLOCK) -> float:

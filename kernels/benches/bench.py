@@ -10,20 +10,19 @@ import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from kernels import _core, baselines, choice, gate, isas, machine, sample, timing
 from kernels.baselines import Baseline
 from kernels.benches.check import check
-from kernels.benches.layers import Layer
+from kernels.benches.layers import BITS, FUSED, Layer
 from kernels.benches.rows import Bases, Outcome, Row, Torch
-from kernels.isas import Choice
-from kernels.ops import RAW, BinaryConv, Epilogue, Residual
+from kernels.isas import Choice, Isa
+from kernels.ops import RAW, BinaryConv, Epilogue
 from kernels.timing import Runs, Timing
 
-BITS = Epilogue(signs=1)
-FUSED = Epilogue(signs=1, floats=True, residual=Residual.ONE)  # affine + residual + sign
 SUMMED = Epilogue(signs=1, sum=True)
 BASES = (1, 2, 3, 5)
 WITH_BASES = ("3x3 64@56", "3x3 256@14")  # the layers that several bases are tried on
@@ -62,17 +61,12 @@ class Plan:
         return self.isa is None and self.variant is None
 
     @property
-    def least_cpu(self) -> float:
-        return timing.LEAST_CPU if self.threads == 1 else choice.LEAST_CPU_THREADS
-
-    @property
     def uses_torch(self) -> bool:
         return self.torch and machine.here().torch is not None
 
     def time(self, things: Mapping[tuple[str, str], Runs]) -> Times:
-        return timing.measure(
-            things, self.rounds, least_cpu=self.least_cpu, patience_s=self.patience_s
-        )
+        least = timing.least_cpu(self.threads)
+        return timing.measure(things, self.rounds, least_cpu=least, patience_s=self.patience_s)
 
 
 def bench(plan: Plan) -> Iterator[Outcome]:
@@ -109,14 +103,21 @@ def _measured(plan: Plan, layer: Layer, checked: str, run: int) -> Outcome:
     op = layer.op(BITS)
     case = sample.case(op, plan.batch, rng)
     among = {str(c): c for c in plan.candidates(op)}
-    torch = baselines.best(op, plan.batch, plan.least_cpu) if plan.uses_torch else []
+    torch = baselines.best(op, plan.batch) if plan.uses_torch else []
     loops = {isa.name: _limit(isa.name) for isa in isas.available()}
-    things: dict[tuple[str, str], Runs] = {}
-    for isa in reversed(isas.available()):  # AMX slows the clock for a while: it comes last
-        things["limit", isa.name] = loops[isa.name][0]
-        of = {name: c for name, c in among.items() if c.isa == isa.name}
-        things |= {("kernel", name): case.runs(c, plan.threads) for name, c in of.items()}
-    things |= {("torch", t.dtype): t.runs for t in torch if t.runs is not None}
+
+    def of(isa: Isa) -> dict[tuple[str, str], Runs]:
+        mine = {name: c for name, c in among.items() if c.isa == isa.name}
+        return {("limit", isa.name): loops[isa.name][0]} | {
+            ("kernel", name): case.runs(c, plan.threads) for name, c in mine.items()
+        }
+
+    # AMX slows the clock for a while. So it comes last, before the plainest of the next round; and
+    # torch, which has it too, stands between those and the better ones.
+    plainest, *others = reversed(isas.available())
+    things = of(plainest) | {("torch", t.dtype): t.runs for t in torch if t.runs is not None}
+    for isa in others:
+        things |= of(isa)
     times = plan.time(things)
     taken = Taken(plan, layer, times, {name: macs for name, (_, macs) in loops.items()})
     mine = {c: times["kernel", name] for name, c in among.items()}
@@ -125,6 +126,18 @@ def _measured(plan: Plan, layer: Layer, checked: str, run: int) -> Outcome:
     rows = [taken.row(c, checked, c == best, fused if c == best else None) for c in among.values()]
     bases = _bases(plan, layer, best, rng) if str(layer) in WITH_BASES else []
     return Outcome(run, layer, rows, [_torch(layer, t, times) for t in torch], bases, taken.limits)
+
+
+class Fused(NamedTuple):
+    """The time of the whole epilogue, and that of bits alone."""
+
+    whole: Timing
+    bits: Timing
+
+    @property
+    def over_bits(self) -> float:
+        """How much longer the whole takes; 0.1 is a tenth."""
+        return self.whole.median_ns / self.bits.median_ns - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +156,11 @@ class Taken:
     def _limit(self, isa: str, ns: float) -> float:
         return self.plan.threads * self.macs[isa] / ns
 
-    def row(self, kernel: Choice, checked: str, chosen: bool, fused: float | None) -> Row:
+    def row(self, kernel: Choice, checked: str, chosen: bool, fused: Fused | None) -> Row:
         time, limits, best = self.times["kernel", str(kernel)], self.limits, limit_isa()
         macs = self.layer.op().macs * self.plan.batch
         gmacs, quiet = macs / time.median_ns, macs / time.low_ns
+        torch = [other for (kind, _), other in self.times.items() if kind == "torch"]
 
         def ratio(dtype: str) -> float | None:
             other = self.times.get(("torch", dtype))
@@ -177,7 +191,11 @@ class Taken:
             vs_float32=ratio("float32"),
             vs_bfloat16=ratio("bfloat16"),
             vs_int8=ratio("int8"),
-            fused_over_bits=fused,
+            torch_disturbed=max((other.disturbed for other in torch), default=None),
+            torch_crowded=max((other.crowded for other in torch), default=None),
+            fused_over_bits=None if fused is None else fused.over_bits,
+            fused_disturbed=None if fused is None else max(both.disturbed for both in fused),
+            fused_crowded=None if fused is None else max(both.crowded for both in fused),
             checked=checked,
             runs=1,
         )
@@ -197,11 +215,10 @@ def _torch(layer: Layer, what: Baseline, times: Times) -> Torch:
     )
 
 
-def _fused(plan: Plan, fused: sample.Case, plain: sample.Case, best: Choice) -> float:
-    """How much longer the whole epilogue takes than bits alone; 0.1 is a tenth."""
+def _fused(plan: Plan, fused: sample.Case, plain: sample.Case, best: Choice) -> Fused:
     both = {("kernel", "fused"): fused, ("kernel", "plain"): plain}
     times = plan.time({name: case.runs(best, plan.threads) for name, case in both.items()})
-    return times["kernel", "fused"].median_ns / times["kernel", "plain"].median_ns - 1
+    return Fused(times["kernel", "fused"], times["kernel", "plain"])
 
 
 def _bases(plan: Plan, layer: Layer, best: Choice, rng: np.random.Generator) -> list[Bases]:

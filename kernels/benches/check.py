@@ -38,7 +38,7 @@ def check(
     rng = np.random.default_rng(1)
     small, images = cut_down(op, batch, most)
     case = sample.case(small, images, rng)
-    sums = _dots(case)
+    sums = dots(case)
     for after in endings:
         ending = case.ending(after, rng)
         want = expected(ending, sums)
@@ -83,7 +83,7 @@ def difference(got: Result, want: Result) -> str:
     return ""
 
 
-def _dots(case: Case) -> NDArray[np.int32]:
+def dots(case: Case) -> NDArray[np.int32]:
     """Slow, and the same for every ending of the sums."""
     channels = case.op.channels
     return reference.dots(case.op, unpack(case.signs, channels), unpack(case.weights, channels))

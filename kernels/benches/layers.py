@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from kernels.ops import RAW, BinaryConv, Epilogue
+from kernels.ops import RAW, BinaryConv, Epilogue, Residual
+
+BITS = Epilogue(signs=1)
+FUSED = Epilogue(signs=1, floats=True, residual=Residual.ONE)  # affine + residual + sign
 
 FORM = re.compile(
     r"(?:(?P<kernel>\d+)x(?P<again>\d+)(?:s(?P<stride>\d+))?:)?"

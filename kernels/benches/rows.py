@@ -39,7 +39,11 @@ class Row:
     vs_float32: float | None  # torch's time over ours
     vs_bfloat16: float | None
     vs_int8: float | None
+    torch_disturbed: float | None  # as of our own, of the type where it is most
+    torch_crowded: float | None
     fused_over_bits: float | None  # of the chosen kernel: 0.1 takes a tenth longer
+    fused_disturbed: float | None
+    fused_crowded: float | None
     checked: str  # on what the reference was asked
     runs: int
 
@@ -139,7 +143,7 @@ def _merge(items: Iterable[T], key: Callable[[T], Hashable]) -> list[T]:
 
 
 def _median(group: Sequence[T]) -> T:
-    """The first, with the median of each measured number; its words are those of the last run."""
+    """The last, with the median of each measured number."""
     numbers: dict[str, Any] = {}
     for field in dataclasses.fields(group[0]):
         if "float" in str(field.type):

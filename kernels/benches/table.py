@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from kernels import isas, machine
+from kernels import isas, machine, timing
 from kernels.benches import bars
 from kernels.benches.bench import Plan, limit_isa
 from kernels.benches.rows import Report, Row
@@ -109,13 +109,23 @@ def remarks(row: Row) -> list[str]:
     ratios = {"float32": row.vs_float32, "bfloat16": row.vs_bfloat16, "int8": row.vs_int8}
     slower = [dtype for dtype, ratio in ratios.items() if ratio is not None and ratio < 1]
     said = [f"slower than {' and '.join(slower)}"] if slower else []
-    if row.disturbed > 0.25:
-        said.append("machine too busy")
-    elif row.crowded > 0.75:
-        said.append("core shared")
-    elif row.spread_us > 0.05 * row.median_us:
+    if doubt := _doubt(row.disturbed, row.crowded):
+        said.append(doubt)
+    elif row.spread_us > timing.STEADY * row.median_us:
         said.append("unsteady")
+    for other, doubt in (
+        ("torch", _doubt(row.torch_disturbed, row.torch_crowded)),
+        ("fused", _doubt(row.fused_disturbed, row.fused_crowded)),
+    ):
+        if doubt:
+            said.append(f"{other}: {doubt}")
     return said
+
+
+def _doubt(disturbed: float | None, crowded: float | None) -> str:
+    if (disturbed or 0.0) > timing.TRUSTED:
+        return "machine too busy"
+    return "core shared" if (crowded or 0.0) > timing.SHARED else ""
 
 
 def _title(plan: Plan) -> str:

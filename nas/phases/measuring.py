@@ -186,7 +186,7 @@ def _beside_torch(
         op: case.case(op, kernel, threads=threads).runs for op, kernel in kernels.items()
     }
     runs |= {one.dtype: one.runs for one in offered if one.runs is not None}
-    least = timing.LEAST_CPU if threads == 1 else choice.LEAST_CPU_THREADS
+    least = timing.least_cpu(threads)
     took = timing.measure(runs, ROUNDS, tries=1, least_cpu=least)
     theirs = {f"{name}_us": took[name].median_ns / 1e3 for name in took if isinstance(name, str)}
     for op, kernel in kernels.items():

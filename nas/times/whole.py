@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels import case, choice, gate, profile, timing
+from kernels import case, gate, profile, timing
 from kernels.engine import Engine
 from kernels.profile import Asked
 from kernels.timing import Timing
@@ -39,7 +39,7 @@ def timed(engines: Mapping[K, Engine], rounds: int = profile.ROUNDS) -> Iterator
                 for key, engine in group.items()
             }
             threads = max(engine.threads for engine in group.values())
-            least = timing.LEAST_CPU if threads == 1 else choice.LEAST_CPU_THREADS
+            least = timing.least_cpu(threads)
             with gate.alone():
                 if threads == 1:
                     patience -= timing.waited(patience)

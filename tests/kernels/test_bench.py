@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import fcntl
@@ -51,7 +52,11 @@ ROW = Row(
     vs_float32=12.5,
     vs_bfloat16=None,
     vs_int8=1.5,
+    torch_disturbed=0.0,
+    torch_crowded=0.0,
     fused_over_bits=0.1,
+    fused_disturbed=0.0,
+    fused_crowded=0.0,
     checked="whole",
     runs=1,
 )
@@ -79,7 +84,7 @@ def test_a_bench_without_torch_prints_and_writes_a_row_for_every_kernel(
     assert set(rows[0]) >= FIELDS
     for layer in layers.parse("8@4,1x1:64->32@3"):
         mine = [row for row in rows if row["layer"] == layer.name]
-        assert len(mine) == len(isas.choices(layer.op(bench.BITS)))
+        assert len(mine) == len(isas.choices(layer.op(layers.BITS)))
         (best,) = (row for row in mine if row["chosen"])
         assert best["median_us"] == min(row["median_us"] for row in mine)
         assert best["fused_over_bits"] is not None
@@ -183,6 +188,39 @@ def test_a_layer_is_measured_alone_on_the_machine(
     assert asked
 
 
+def test_torch_and_the_best_kernel_do_not_follow_amx_and_doubts_of_all_are_in_the_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[tuple[str, str]]] = []
+
+    def measure(things: dict[tuple[str, str], Any], *_: Any, **__: Any) -> dict[Any, Timing]:
+        asked.append([*things])
+        shares = {"torch": 0.5, "fused": 0.4}
+        return {
+            (kind, name): Timing(
+                100.0, 1.0, 90.0, rounds=9, disturbed=shares.get(kind, shares.get(name, 0.0))
+            )
+            for kind, name in things
+        }
+
+    theirs = baselines.Baseline("float32", "any", lambda n: [1.0] * n)
+    monkeypatch.setattr(baselines, "best", lambda *_: [theirs])
+    monkeypatch.setattr(baselines, "threads", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr(bench.Plan, "uses_torch", True)
+    monkeypatch.setattr(timing, "measure", measure)
+    plan = bench.Plan(layers=layers.parse("8@4"), rounds=1, folder=tmp_path)
+    (outcome,) = bench.bench(plan)
+    of = [name.split()[0] for _, name in asked[0]]
+    plainest = isas.available()[-1].name
+    assert [*dict.fromkeys(of)] == [
+        plainest,
+        "float32",
+        *(isa.name for isa in isas.available()[-2::-1]),
+    ]
+    assert {row.torch_disturbed for row in outcome.rows} == {0.5}
+    assert [row.fused_disturbed for row in outcome.rows if row.chosen] == [0.4]
+
+
 def test_ctrl_c_shows_and_writes_what_was_measured_so_far(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,7 +263,7 @@ def test_what_is_too_much_for_the_reference_is_cut_down(most: int) -> None:
     assert (small.channels, small.filters, small.kernel) == (16, 8, 5)
     assert small.macs * images <= most or (small.height, small.width, images) == (3, 3, 1)
     choices = isas.choices(op)
-    said = check.check(op, 3, choices, (bench.BITS,), most=most)
+    said = check.check(op, 3, choices, (layers.BITS,), most=most)
     assert said == (
         "whole"
         if most == 2_000_000
@@ -283,7 +321,11 @@ def test_that_amx_may_pass_the_limit_is_said_under_the_table_where_it_was_measur
         (change(vs_int8=0.9), "slower than int8"),
         (change(vs_float32=0.5, vs_int8=0.9), "slower than float32 and int8"),
         (change(disturbed=0.3), "machine too busy"),
-        (change(crowded=0.8), "core shared"),
+        (change(crowded=0.72), "core shared"),
+        (change(torch_disturbed=0.3, torch_crowded=1.0), "torch: machine too busy"),
+        (change(torch_crowded=0.72), "torch: core shared"),
+        (change(fused_disturbed=0.3), "fused: machine too busy"),
+        (change(fused_crowded=0.72), "fused: core shared"),
         (change(spread_us=0.6), "unsteady"),
     ],
 )

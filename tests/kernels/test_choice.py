@@ -95,7 +95,7 @@ def test_a_new_build_of_the_core_measures_again(
     measured: list[tuple[Choice, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     choice.fastest(OP, folder=tmp_path)
-    monkeypatch.setattr(choice, "core", lambda: "another")
+    monkeypatch.setattr(choice.machine, "core", lambda: "another")
     choice.fastest(OP, folder=tmp_path)
     assert len(measured) == 2
 
@@ -181,8 +181,9 @@ def test_a_kernel_that_slows_the_others_of_a_program_has_to_be_much_faster(
     "content",
     [
         *("", '{"format": "binary-nas', "[]", "{}", '{"format": "other 1", "kernels": {}}'),
-        *("\x00", "\udcff"),
+        *("\x00", "\udcff", "[" * 200_000),
     ],
+    ids=lambda content: repr(content[:20]),
 )
 def test_a_torn_or_foreign_file_is_an_error_that_names_it_and_stays(
     tmp_path: Path, content: str, measured: list[tuple[Choice, ...]]
@@ -202,6 +203,29 @@ def test_an_entry_that_is_not_ours_is_an_error_that_names_the_file(tmp_path: Pat
     file = choice.path(tmp_path)
     file.write_text(json.dumps({"format": choice.FORMAT, "kernels": {"{}": {}}}))
     with pytest.raises(ValueError, match=file.name):
+        choice.read(file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"op": []},
+        {"op": {}},
+        {"op": {**json.loads(choice._key(OP, 1, 1, EVERY))["op"], "filters": "16"}},
+        {"batch": None},
+    ],
+    ids=str,
+)
+def test_an_entry_whose_question_is_not_ours_is_an_error_too(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    choice.remember(OP, 1, 1, {c: taking(1.0) for c in EVERY}, tmp_path)
+    file = choice.path(tmp_path)
+    content = json.loads(file.read_text())
+    ((key, entry),) = content["kernels"].items()
+    content["kernels"] = {json.dumps({**json.loads(key), **change}): entry}
+    file.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match=f"{file.name}.*not as we write it"):
         choice.read(file)
 
 
@@ -248,7 +272,7 @@ def test_choices_of_the_last_builds_are_kept(
     times = {Choice("portable", "words-rows"): Timing(9.0, 1.0, 9.0, rounds=9, disturbed=0.0)}
 
     def chose(build: str) -> set[str]:
-        monkeypatch.setattr(choice, "core", lambda: build)
+        monkeypatch.setattr(choice.machine, "core", lambda: build)
         choice.remember(OP, 1, 1, times, tmp_path)
         return {found.core for found in choice.read(choice.path(tmp_path)).values()}
 
@@ -306,3 +330,18 @@ def test_the_folder_is_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 def test_it_really_measures(tmp_path: Path) -> None:
     assert choice.fastest(OP, folder=tmp_path) in EVERY
+
+
+def test_a_kernel_is_known_once_it_was_measured_or_where_it_is_the_only_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    op = BinaryLinear(channels=64, filters=16)
+    among = choice.candidates(op.as_conv())
+    assert choice.known(op) == (len(among) == 1)
+    times = {kernel: Timing(9.0, 0.1, 8.9, rounds=9, disturbed=0.0) for kernel in among}
+    choice.remember(op, 1, 1, times)
+    assert choice.known(op)
+    assert choice.known(op, threads=2) == (len(among) == 1)
+    monkeypatch.setattr(choice, "candidates", lambda op: among[:1])
+    assert choice.known(op, threads=2)

@@ -272,6 +272,7 @@ def test_signs_may_take_a_byte_each_when_padded() -> None:
         ({"accuracy": -0.1}, "accuracy is a share"),
         ({"accuracy": "0.5"}, "accuracy is a share"),
         ({"created": "21.11.2026"}, "isoformat"),
+        ({"created": "2026-13-01"}, "created is a date .*: month must be in 1..12"),
         ({"created": 2026}, "created is a text"),
     ],
 )

@@ -111,7 +111,7 @@ UNFIT = [
     (put("\ud800", "about", "key"), "key is a text of printable characters"),
     (put(1.5, "about", "accuracy"), "accuracy is a share, 0 to 1; got 1.5"),
     (put(True, "about", "accuracy"), "accuracy is a share"),
-    (put("noon", "about", "created"), "Invalid isoformat string: 'noon'"),
+    (put("noon", "about", "created"), "created is a date .*: Invalid isoformat string: 'noon'"),
     (put_entry({}, "9/scale"), "no node carries '9/scale'"),
     (lambda entries, told: entries.pop("1/scale"), "1/scale is missing"),
     (put_entry([2, 5, 3, 3], "1/weights", "shape"), "1/weights is .*; got .*"),

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import pytest
 from programs_command import call, ops_file
 
@@ -145,6 +144,15 @@ def test_while_it_measures_it_says_in_which_pass(
     assert passes() == ["2 of 3", "3 of 3"]
 
 
+def test_a_list_without_ops_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    none, out = tmp_path / "none.json", tmp_path / "here.json"
+    none.write_text('{"ops": []}')
+    assert main(["profile", str(none), "-o", str(out)]) == 2
+    said = f"kernels: error: {none} has no ops: a profile is of one at least\n"
+    assert capsys.readouterr().err == said
+    assert not out.exists()
+
+
 def test_a_file_whose_folder_is_not_there_is_refused_before_anything_is_measured(
     ops: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -184,10 +192,16 @@ def test_times_of_another_machine_or_build_are_not_mixed(ops: Path, tmp_path: Pa
     out = tmp_path / "there.json"
     call("profile", ops, "-o", out, "--rounds", 2)
     content = json.loads(out.read_text())
-    for change in ({"core": "other"}, {"threads": 2}, {"machine": {"name": "pi4"}}):
+    for change, differs in (
+        ({"core": "other"}, "core other, "),
+        ({"threads": 2}, ", threads 2; "),
+        ({"isa": "avx2"}, ", threads 1, avx2 alone; "),
+        ({"machine": {"name": "pi4"}}, " is of pi4, core "),
+    ):
         out.write_text(json.dumps({**content, **change}))
         said = call("profile", ops, "-o", out)
         assert said.returncode == 2
+        assert differs in said.stderr
         assert "name another file, or delete that one" in said.stderr
 
 
@@ -241,6 +255,7 @@ def test_a_saved_profile_is_the_profile(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("{", "is no profile: it is not JSON"),
+        pytest.param("[" * 200_000, "is no profile: it is not JSON .*too deeply", id="deep"),
         ("[]", "is no profile: it does not say"),
         ('{"format": "binary-nas profile 2"}', "is no profile: it does not say"),
         ('{"format": "binary-nas profile 1"}', "is no whole profile: KeyError"),
@@ -257,9 +272,6 @@ def test_another_file_is_refused_by_name(tmp_path: Path, text: str, says: str) -
 def test_a_case_is_the_op_and_nothing_else() -> None:
     op = BinaryConv(height=6, width=5, channels=24, filters=16, padding=1)
     timed = case(GlobalPool(height=4, width=4, channels=8), None)
-    floats, signs = timed.once()
-    assert floats.shape == (1, 1, 1, 1, 8)
-    assert signs is None
-    assert np.isfinite(floats).all()
+    assert len(timed.runs(3)) == 3
     with pytest.raises(ValueError, match="raw dot products"):
-        case(op, choices(op)[0]).once()
+        case(op, choices(op)[0]).runs(1)

@@ -115,6 +115,15 @@ def test_its_time_is_told_op_by_op(file: Path, packed: Program) -> None:
     assert len(rows) == len(packed.nodes)
 
 
+@pytest.mark.parametrize(("batch", "threads"), [(2, 2), (2, 1), (1, 2)])
+def test_of_several_images_and_threads_it_is_told_how_they_meet(
+    batch: int, threads: int, file: Path
+) -> None:
+    asked = ("--rounds", 1, "--no-torch", "--batch", batch, "--threads", threads)
+    said = call("time", file, *asked).stdout
+    assert ("image by image, all threads in each" in said) == (batch == threads == 2)
+
+
 def test_beside_torch_there_is_a_ratio(file: Path) -> None:
     pytest.importorskip("torch")
     said = call("time", file, "--rounds", 2).stdout

@@ -131,9 +131,9 @@ def _compared(
     both: Callable[[Mapping[K, float]], tuple[float, float]],
     rounds: int,
 ) -> Iterator[str]:
-    ratios = []
+    ratios, least = [], timing.least_cpu(torch.get_num_threads())
     for _ in told(range(rounds), f"{what}, round"):
-        found = timing.measure(things, ROUNDS, patience_s=PATIENCE_S)
+        found = timing.measure(things, ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
         mine, theirs = both({name: took.median_ns for name, took in found.items()})
         ratios.append(theirs / mine)
         yield f"{what}: {mine / 1e6:.3f} ms, torch float32 {theirs / 1e6:.3f} ms"

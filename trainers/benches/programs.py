@@ -55,7 +55,8 @@ def programs(space: Space, batch: int, rounds: int) -> Iterator[str]:
         name: partial(engine.clock, images(engine.program, batch))
         for name, engine in engines.items()
     }
-    measure = partial(timing.measure, rounds=ROUNDS, patience_s=PATIENCE_S)
+    least = timing.least_cpu(threads)
+    measure = partial(timing.measure, rounds=ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
     yield from side_by_side(ours, twin.every_form(backbone, batch), rounds, measure)
     yield from _branch_by_branch(backbone, batch, threads, rounds)
     yield from convolutions(engines["K=1"], images(engines["K=1"].program, batch), rounds)
@@ -159,7 +160,8 @@ def _branch_by_branch(backbone: Backbone, batch: int, threads: int, rounds: int)
         things = {way: partial(engine.clock, some) for way, engine in engines.items()}
         gains = []
         for _ in told(range(rounds), f"{name}, round"):
-            found = timing.measure(things, 3 * ROUNDS, patience_s=PATIENCE_S)
+            least = timing.least_cpu(threads)
+            found = timing.measure(things, 3 * ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
             gains.append(found["apart"].median_ns / found["stacked"].median_ns - 1)
         low, high = min(gains), max(gains)
         yield (
