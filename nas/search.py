@@ -7,6 +7,7 @@ same command goes on wherever it was stopped or killed.
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -32,14 +33,17 @@ def search(*, quiet: bool = True, **options: Any) -> Run:
 
 
 def _plan(asked: Settings, screen: Any) -> Run:
-    """A run that is there with other options stays as it is: this is planned beside it."""
+    """A run that is there with other options stays as it is: this is planned beside it. And where
+    nothing can be written, in the folder for what is temporary."""
     from nas.runs.run import otherwise
 
-    if not (different := otherwise(asked)):
+    may_write = os.access(_there(asked.home), os.W_OK)
+    if different := otherwise(asked):
+        said = f"{asked.home} was begun with other options: {'; '.join(different)}"
+        screen.say("another", f"{said}. This would need another --run")
+    elif may_write:
         return _search(asked, screen, plan=True)
-    said = f"{asked.home} was begun with other options: {'; '.join(different)}"
-    screen.say("another", f"{said}. This would need another --run")
-    beside = asked.home.absolute().parent
+    beside = _there(asked.home.absolute().parent) if may_write else None
     with TemporaryDirectory(prefix=".plan-", dir=beside) as folder:
         return _search(replace(asked, run=Path(folder) / "run"), screen, plan=True)
 
@@ -200,9 +204,13 @@ _DO: dict[str, Callable[[Work], str]] = {
 
 def _room(home: Path) -> None:
     """An error before anything is made, where nothing can be written."""
-    there = next(p for p in (home.absolute(), *home.absolute().parents) if p.exists())
-    if not there.is_dir():
+    if not (there := _there(home)).is_dir():
         raise NotADirectoryError(f"{there} is a file; --run is a folder")
+
+
+def _there(folder: Path) -> Path:
+    """It, or the first above it that exists."""
+    return next(p for p in (folder.absolute(), *folder.absolute().parents) if p.exists())
 
 
 @contextmanager

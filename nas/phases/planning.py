@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
+from typing import TypeVar
 
-from kernels import baselines, profile
+from kernels import baselines, choice, profile
+from kernels.ops import BinaryConv, BinaryLinear, Op
 from kernels.profile import Asked
 from nas.console.screen import bytes_spoken, spoken
 from nas.phases.learning import home_of, sampling
@@ -17,14 +19,18 @@ from nas.phases.work import Work
 from trainers.candidates import Arrays, Candidates
 from trainers.job import new_supernet, train_supernet
 
+K = TypeVar("K")
+
 TRIED_OPS = 8
 TRIED_STEPS = 3
 TRIED_CANDIDATES = 3
 ENOUGH = 20.0  # seconds of trying candidates: where one takes longer, it alone tells
+STARTING = 10.0  # seconds until the processes that score have begun
 WHOLE = 0.3  # seconds to pack a program of the front and to time it, as measured on digits
 FRONT = 25  # architectures that are measured, about
 FEWEST = 200  # images to choose by, and steps of training: below, an order is chance
 JOURNAL = 600  # bytes for an axis of a candidate
+PAGE = 5_000_000  # bytes of the report's; it is written beside the one before
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,9 @@ def planning(work: Work) -> Estimate:
     ops = ops_of(work)
     profiled = learnt = 0.0
     if asked.profile is None:
-        begun = time.monotonic()
-        tried = ops[:: max(1, len(ops) // TRIED_OPS)][:TRIED_OPS]
-        next(profile.measure(tried, Asked(threads=asked.threads)))
-        each = (time.monotonic() - begun) / len(tried) * profile.PASSES
-        profiled = each * len(ops)
-        lines.append(f"profile   {len(ops)} ops, {spoken(each)} each: {spoken(profiled)}")
+        profiled = _profile_seconds(ops, asked.threads)
+        one = spoken(profiled / len(ops))
+        lines.append(f"profile   {len(ops)} ops, {one} each: {spoken(profiled)}")
     work.check()
     net, drawn = new_supernet(work.space, work.job, sampling(work))
     weights = {name: t.detach().cpu().numpy() for name, t in net.state_dict().items()}
@@ -69,15 +72,42 @@ def planning(work: Work) -> Estimate:
         lines.append(f"supernet  {count:,} steps, {spoken(each)} each: {spoken(learnt)}")
     work.check()
     each = _candidate_seconds(work, weights)
-    explored = each * asked.trials / asked.at_once
+    explored = STARTING + each * asked.trials / asked.at_once
     lines.append(
         f"explore   {asked.trials:,} candidates, {spoken(each)} each, {asked.at_once} at a time: "
         f"{spoken(explored)}"
     )
     measured = WHOLE * (FRONT + len(work.known)) + each * FRONT
     lines.append(f"measure   about {FRONT} + {len(work.known)} programs: {spoken(measured)}")
-    disk = 5 * size + JOURNAL * asked.trials * len(work.space.axes)
+    disk = 5 * size + JOURNAL * asked.trials * len(work.space.axes) + 2 * PAGE
     return Estimate(profiled, learnt, explored, measured, disk, tuple(lines))
+
+
+def _profile_seconds(ops: Sequence[Op], threads: int) -> float:
+    """Kernels are chosen once, those that are not known yet; ops are measured in each pass."""
+    binary = [op for op in ops if isinstance(op, BinaryConv | BinaryLinear)]
+    new = [op for op in binary if not choice.known(op, threads)]
+    choosing = _each(_few(new), lambda op: choice.chosen(op, threads)) * len(new)
+    tried = _few(ops)
+    for op in tried:
+        if isinstance(op, BinaryConv | BinaryLinear):
+            choice.chosen(op, threads)
+    begun = time.monotonic()
+    next(profile.measure(tried, Asked(threads=threads), patience_s=0.0))
+    measuring = (time.monotonic() - begun) / len(tried)
+    return choosing + profile.PASSES * measuring * len(ops)
+
+
+def _few(ops: Sequence[K]) -> Sequence[K]:
+    return ops[:: max(1, len(ops) // TRIED_OPS)][:TRIED_OPS]
+
+
+def _each(things: Sequence[K], does: Callable[[K], object]) -> float:
+    """Seconds, on average."""
+    begun = time.monotonic()
+    for thing in things:
+        does(thing)
+    return (time.monotonic() - begun) / max(1, len(things))
 
 
 def _candidate_seconds(work: Work, weights: Arrays) -> float:

@@ -15,6 +15,7 @@ import pandas
 import pytest
 import torch
 
+from kernels.ops import BinaryConv
 from nas.phases import exploring as phase
 from nas.phases import planning
 from nas.phases.exploring import exploring, plan_of, tabled
@@ -148,3 +149,29 @@ def test_a_plan_warns_where_there_is_little_to_learn_or_to_choose_by(
     if said is not None:
         assert said in few[0]
         assert "--held-out, --epochs and --recipe" in few[0]
+
+
+@pytest.mark.parametrize("known", [0, 30, 40])
+def test_a_plan_counts_kernels_to_choose_once_and_ops_in_each_pass(
+    known: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now=0.0)
+    ops = [BinaryConv(height=8, width=8, channels=n, filters=8) for n in range(1, 41)]
+    chosen = set(ops[:known])
+
+    def choose(op: Any, threads: int) -> None:
+        clock.now += 0 if op in chosen else 5.0
+        chosen.add(op)
+
+    def measure(tried: Any, *given: Any, patience_s: float) -> Iterator[None]:
+        assert chosen.issuperset(tried)
+        assert patience_s == 0
+        clock.now += 2.0 * len(tried)
+        yield None
+
+    monkeypatch.setattr(planning.time, "monotonic", lambda: clock.now)
+    monkeypatch.setattr(planning.choice, "known", lambda op, threads: op in chosen)
+    monkeypatch.setattr(planning.choice, "chosen", choose)
+    monkeypatch.setattr(planning.profile, "measure", measure)
+    took = planning._profile_seconds(ops, 1)
+    assert took == 5.0 * (40 - known) + 2.0 * 40 * planning.profile.PASSES

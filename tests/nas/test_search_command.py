@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import shutil
@@ -9,11 +10,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 import search_spaces
 from kernels import profile
+from nas.console.options import FULL
 from nas.search import main, search
 from search_spaces.backbones import find_backbone
 
@@ -209,6 +213,37 @@ def test_a_plan_commits_to_nothing(run: Path, capsys: pytest.CaptureFixture[str]
     assert main(["--run", str(run), "--plan"]) == 0
     assert "together" in capsys.readouterr().err
     assert not run.exists()
+
+
+def test_a_plan_is_made_where_nothing_may_be_written(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither there nor above it; tests run as root, who may."""
+    folders: list[str | Path | None] = []
+
+    def temporary(*, prefix: str, dir: str | Path | None) -> TemporaryDirectory[str]:
+        folders.append(dir)
+        return TemporaryDirectory(prefix=prefix, dir=dir)
+
+    monkeypatch.setattr("nas.search.os.access", lambda path, mode: not run.is_relative_to(path))
+    monkeypatch.setattr("nas.search.TemporaryDirectory", temporary)
+    assert main(["--run", str(run), "--plan"]) == 0
+    assert "together" in capsys.readouterr().err
+    assert folders == [None]
+    assert not run.parent.exists()
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, FULL, "it"), ValueError(f"a: {FULL}")])
+def test_a_full_disk_says_how_to_go_on(
+    run: Path, error: Exception, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*given: Any, **more: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("nas.search._phases", full)
+    assert main(["--run", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert said == f"nas.search: error: {error}; make room: the same command goes on from here\n"
 
 
 def test_a_plan_leaves_a_run_that_is_there_as_it_is(
