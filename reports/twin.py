@@ -109,8 +109,7 @@ def _table(
     )
     yield "|---|---:|---:|---:|---:|---:|"
     for row in rows:
-        name = row.get("name") or row.get("known")
-        line = _code(arches.get(row["key"], row["key"]))
+        line = _called(row) + _code(arches.get(row["key"], row["key"]))
         error = row.get("error")
         accuracy = _NONE if error is None else f"{100 * (1 - error):.2f}"
         measured = _spread(row.get("measured_ms"), row.get("spread_ms"))
@@ -119,7 +118,7 @@ def _table(
         if row["too_slow"]:
             measured += " (too slow)"
         yield (
-            f"| {_plain(name) + ' ' if name else ''}{line} | {accuracy} | "
+            f"| {line} | {accuracy} | "
             f"{_spread(row.get('latency_ms'), None)} | {measured} | "
             f"{_number(row.get('size_bytes'), ',.0f')} | "
             f"{_number(row.get('memory_bytes'), ',.0f')} |"
@@ -137,11 +136,13 @@ def _picks(run: Mapping[str, Any]) -> Iterator[str]:
         "file, bytes |"
     )
     yield "|---|---:|---:|---:|---:|---:|---:|"
+    called = {row["key"]: _called(row) for row in (*run["known"], *run["front"])}
     by_key: dict[str, list[Mapping[str, Any]]] = {}
     for pick in run["picks"]:
         by_key.setdefault(pick["key"], []).append(pick)
     for picks in by_key.values():
-        name = _code(picks[0].get("arch", picks[0]["key"]))
+        key = picks[0]["key"]
+        name = called.get(key, "") + _code(picks[0].get("arch", key))
         for pick in picks:
             three = " | ".join(_percent(_accuracy([pick], what)) for what in _THREE)
             time = _spread(pick.get("measured_ms"), pick.get("spread_ms"))
@@ -151,6 +152,12 @@ def _picks(run: Mapping[str, Any]) -> Iterator[str]:
             three = " | ".join(_percent(_accuracy(picks, what)) for what in _THREE)
             yield f"| {name} | mean of {len(picks)} | {three} | {_NONE} | {_NONE} |"
     yield ""
+
+
+def _called(row: Mapping[str, Any]) -> str:
+    """The name of a known architecture, and a space."""
+    name = row.get("name") or row.get("known")
+    return f"{_plain(name)} " if name else ""
 
 
 _THREE = ("search", "retrained", "packed")

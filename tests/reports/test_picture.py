@@ -90,6 +90,15 @@ def test_the_twin_has_a_row_for_each_of_the_front_and_each_known(tmp_path: Path)
     assert run["state"] in text
 
 
+def test_the_twin_calls_what_was_retrained_by_its_name(tmp_path: Path) -> None:
+    data = shown(tmp_path / "r", picks=1)
+    run = data["runs"][0]  # type: ignore[index]
+    known = run["known"][0]
+    run["picks"] = [{**run["picks"][0], "key": known["key"]}]
+    text = markdown(data, "Title", {}).split("### Retrained")[1]
+    assert f"\n| {known.get('name') or known['known']} `" in text
+
+
 def test_the_twin_has_a_row_for_each_seed_and_their_mean(tmp_path: Path) -> None:
     data = shown(tmp_path / "r", picks=1, seeds=3, seed=4)
     run = data["runs"][0]  # type: ignore[index]
