@@ -31,6 +31,7 @@ from kernels.timing import Timing
 FORMAT = "binary-nas kernels 1"
 ROUNDS = 15
 PATIENCE_S = 1.0  # for each op: to wait for others to leave the core
+PATIENCE_OF_ALL_S = 30.0  # and for all that a process chooses
 BUILDS = 4  # of the core whose choices are kept, this one among them
 SHARED = 0.5  # of the turns may be shared, for a kernel to be remembered: see `keeps`
 
@@ -49,6 +50,13 @@ class Found:
     core: str
     choice: Choice
     medians: dict[Choice, float]
+
+
+class Patience:
+    left = PATIENCE_OF_ALL_S
+
+
+patience = Patience()
 
 
 def fastest(
@@ -112,7 +120,8 @@ def medians(
     things = {kernel: case.runs(kernel, threads) for kernel in reversed(among)}
     least = timing.least_cpu(threads)
     with gate.alone():
-        times = timing.measure(things, ROUNDS, least_cpu=least, patience_s=PATIENCE_S)
+        patience.left -= timing.waited(min(PATIENCE_S, patience.left))
+        times = timing.measure(things, ROUNDS, least_cpu=least)
     remember(conv, batch, threads, times, folder)
     return {kernel: times[kernel].median_ns for kernel in among}
 

@@ -115,15 +115,15 @@ def empty(asked: Asked) -> Profile:
 
 
 def measure(
-    ops: Sequence[Op], asked: Asked, skipped: int = 0, patience_s: float = PATIENCE_S
+    ops: Sequence[Op], asked: Asked, skipped: int = 0, waiting: bool = True
 ) -> Iterator[list[Entry]]:
     """Group by group, in PASSES passes; of each op the fastest is to be kept (`with_entries`).
 
-    Every op is measured, busy machine or not: look at `timing.trusted`; but groups wait for others
-    to leave the core, `patience_s` in all. To go on where another call was stopped, skip as many
-    groups as it gave.
+    Every op is measured, busy machine or not: look at `timing.trusted`; but with `waiting` groups
+    wait for others to leave the core, PATIENCE_S in all. To go on where another call was stopped,
+    skip as many groups as it gave.
     """
-    patience = patience_s if asked.threads == 1 else 0.0
+    patience = PATIENCE_S if waiting and asked.threads == 1 else 0.0
     for turn in range(PASSES):
         order = list(ops)
         if turn > 0:

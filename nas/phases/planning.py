@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from random import Random
@@ -84,30 +84,26 @@ def planning(work: Work) -> Estimate:
 
 
 def _profile_seconds(ops: Sequence[Op], threads: int) -> float:
-    """Kernels are chosen once, those that are not known yet; ops are measured in each pass."""
+    """Kernels are chosen once, those that are not known yet; ops are measured in each pass. Waiting
+    for others to leave the core does not count: it has an end."""
     binary = [op for op in ops if isinstance(op, BinaryConv | BinaryLinear)]
     new = [op for op in binary if not choice.known(op, threads)]
-    choosing = _each(_few(new), lambda op: choice.chosen(op, threads)) * len(new)
-    tried = _few(ops)
-    for op in tried:
-        if isinstance(op, BinaryConv | BinaryLinear):
-            choice.chosen(op, threads)
+    tried, patience, begun = _few(ops), choice.patience.left, time.monotonic()
+    for op in (chosen := _few(new)):
+        choice.chosen(op, threads)
+    took = time.monotonic() - begun - (patience - choice.patience.left)
+    choosing = took / max(1, len(chosen)) * len(new)
+    for one in tried:
+        if isinstance(one, BinaryConv | BinaryLinear):
+            choice.chosen(one, threads)
     begun = time.monotonic()
-    next(profile.measure(tried, Asked(threads=threads), patience_s=0.0))
+    next(profile.measure(tried, Asked(threads=threads), waiting=False))
     measuring = (time.monotonic() - begun) / len(tried)
     return choosing + profile.PASSES * measuring * len(ops)
 
 
 def _few(ops: Sequence[K]) -> Sequence[K]:
     return ops[:: max(1, len(ops) // TRIED_OPS)][:TRIED_OPS]
-
-
-def _each(things: Sequence[K], does: Callable[[K], object]) -> float:
-    """Seconds, on average."""
-    begun = time.monotonic()
-    for thing in things:
-        does(thing)
-    return (time.monotonic() - begun) / max(1, len(things))
 
 
 def _candidate_seconds(work: Work, weights: Arrays) -> float:

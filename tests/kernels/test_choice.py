@@ -345,3 +345,20 @@ def test_a_kernel_is_known_once_it_was_measured_or_where_it_is_the_only_one(
     assert choice.known(op, threads=2) == (len(among) == 1)
     monkeypatch.setattr(choice, "candidates", lambda op: among[:1])
     assert choice.known(op, threads=2)
+
+
+def test_a_process_waits_so_long_for_all_kernels_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where others never leave the core, hundreds of ops would each wait a while."""
+    asked: list[float] = []
+    monkeypatch.setattr(choice.patience, "left", 1.5 * choice.PATIENCE_S)
+    monkeypatch.setattr(choice.timing, "waited", lambda s, *_: asked.append(s) or s)
+    for filters in (8, 16, 24):
+        op = BinaryLinear(channels=64, filters=filters)
+        among = choice.candidates(op.as_conv())
+        if len(among) == 1:
+            pytest.skip("there is one kernel here")
+        choice.medians(op, among, folder=tmp_path)
+    assert [s for s in asked if s] == [choice.PATIENCE_S, 0.5 * choice.PATIENCE_S]
+    assert choice.patience.left == 0

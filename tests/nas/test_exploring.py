@@ -160,18 +160,20 @@ def test_a_plan_counts_kernels_to_choose_once_and_ops_in_each_pass(
     chosen = set(ops[:known])
 
     def choose(op: Any, threads: int) -> None:
-        clock.now += 0 if op in chosen else 5.0
+        clock.now += 0 if op in chosen else 5.5
+        planning.choice.patience.left -= 0 if op in chosen else 0.5  # it waited
         chosen.add(op)
 
-    def measure(tried: Any, *given: Any, patience_s: float) -> Iterator[None]:
+    def measure(tried: Any, *given: Any, waiting: bool) -> Iterator[None]:
         assert chosen.issuperset(tried)
-        assert patience_s == 0
+        assert not waiting
         clock.now += 2.0 * len(tried)
         yield None
 
     monkeypatch.setattr(planning.time, "monotonic", lambda: clock.now)
     monkeypatch.setattr(planning.choice, "known", lambda op, threads: op in chosen)
     monkeypatch.setattr(planning.choice, "chosen", choose)
+    monkeypatch.setattr(planning.choice.patience, "left", 9.0)
     monkeypatch.setattr(planning.profile, "measure", measure)
     took = planning._profile_seconds(ops, 1)
     assert took == 5.0 * (40 - known) + 2.0 * 40 * planning.profile.PASSES
