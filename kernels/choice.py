@@ -57,6 +57,7 @@ class Patience:
 
 
 patience = Patience()
+_said: dict[Any, Any] = {}  # each warning once
 
 
 def fastest(
@@ -183,7 +184,8 @@ def _recent(kernels: dict[str, Any], file: Path) -> dict[str, Any]:
 
 def not_kept(file: Path, closed: OSError) -> None:
     words = f"the fastest kernels are measured anew each time: {file} cannot be kept"
-    warnings.warn(f"{words} ({closed.strerror})", stacklevel=3)
+    text = f"{words} ({closed.strerror})"
+    warnings.warn_explicit(text, UserWarning, "kernels", 0, registry=_said)  # not a line of ours
 
 
 def keeps(times: Mapping[Choice, Timing]) -> bool:

@@ -29,10 +29,10 @@ goes on.
 """
 TIME = """\
 The whole program in one call, and each op as it takes part in it; random
-images, time taken in the core. The whole begins with pixels where the file says
-how they are normalised; that is in the time of no op, nor in what a search
-predicts and measures. With torch installed, beside each convolution and linear
-layer stands torch's float32 time for one of that shape.
+images, time taken in the core. The whole begins with pixels where the file
+says how they are normalised; that is in the time of no op, nor in what a
+search predicts and measures. With torch installed, beside each convolution and
+linear layer stands torch's float32 time for one of that shape.
 """
 
 

@@ -18,10 +18,15 @@ def whole(op: object, **limits: tuple[int, int]) -> None:
 
 
 def kinds(op: object, **wanted: type) -> None:
-    """Fields that are of these types: a text may equal what is meant, and be something else."""
+    """Fields that are of these types; the text of an enum becomes what it stands for, or else it
+    would be equal to that and yet something else."""
     for name, kind in wanted.items():
         value = getattr(op, name)
-        if not isinstance(value, kind):
+        if issubclass(kind, enum.StrEnum) and isinstance(value, str):
+            if value not in [*kind]:
+                raise ValueError(f"{name} is one of {', '.join(kind)}; got {value!r}")
+            object.__setattr__(op, name, kind(value))
+        elif not isinstance(value, kind):
             raise TypeError(f"{name} is a {kind.__name__}; got {value!r}")
 
 

@@ -17,6 +17,7 @@ from kernels.ops import (
     Epilogue,
     Mix,
     Pool,
+    Pooling,
     RealConv,
     Residual,
 )
@@ -104,27 +105,42 @@ SIZE = {"height": 4, "width": 4, "channels": 8}
 
 
 @pytest.mark.parametrize(
-    ("make", "name"),
+    ("make", "error", "says"),
     [
-        (lambda: Pool(**SIZE, kind="max", kernel=2, stride=2), "kind is a Pooling"),
-        (lambda: Mix(**SIZE, kind="mean", inputs=2), "kind is a Blend"),
-        (lambda: Mix(**SIZE, kind=Blend.MEAN, inputs=2, floats="no"), "floats is a bool"),
-        (lambda: Epilogue(floats=True, inner="relu"), "inner is a Curve"),
-        (lambda: Epilogue(floats=True, residual="one"), "residual is a Residual"),
-        (lambda: Epilogue(floats=True, outer="none"), "outer is a Curve"),
-        (lambda: Epilogue(floats=1), "floats is a bool"),
-        (lambda: Epilogue(floats=True, sum=1), "sum is a bool"),
-        (lambda: Epilogue(signs=1.5), "signs is a whole number"),
-        (lambda: conv(own=0), "own is a bool"),
-        (lambda: conv(after=None), "after is a"),
-        (lambda: RealConv(**SIZE, filters=8, after=None), "after is a"),
-        (lambda: Affine(**SIZE, after="floats"), "after is a"),
+        (lambda: Pool(**SIZE, kind=1, kernel=2, stride=2), TypeError, "kind is a Pooling"),
+        (lambda: Mix(**SIZE, kind="median", inputs=2), ValueError, "kind is one of mean, lambda,"),
+        (lambda: Mix(**SIZE, kind=Blend.MEAN, inputs=2, floats="no"), TypeError, "is a bool"),
+        (lambda: Epilogue(floats=True, inner="elu"), ValueError, "inner is one of none, relu,"),
+        (lambda: Epilogue(floats=True, residual=1), TypeError, "residual is a Residual"),
+        (lambda: Epilogue(floats=True, outer=False), TypeError, "outer is a Curve"),
+        (lambda: Epilogue(floats=1), TypeError, "floats is a bool"),
+        (lambda: Epilogue(floats=True, sum=1), TypeError, "sum is a bool"),
+        (lambda: Epilogue(signs=1.5), TypeError, "signs is a whole number"),
+        (lambda: conv(own=0), TypeError, "own is a bool"),
+        (lambda: conv(after=None), TypeError, "after is a"),
+        (lambda: RealConv(**SIZE, filters=8, after=None), TypeError, "after is a"),
+        (lambda: Affine(**SIZE, after="floats"), TypeError, "after is a"),
     ],
 )
-def test_what_only_looks_like_a_field_is_refused(make: Callable[[], Any], name: str) -> None:
-    """A text equals its enum: some would take it for that, and some not."""
-    with pytest.raises(TypeError, match=name):
+def test_what_only_looks_like_a_field_is_refused(
+    make: Callable[[], Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says):
         make()
+
+
+def test_the_text_of_an_enum_becomes_what_it_stands_for() -> None:
+    """It is equal to that: some code would take it for that, and some not."""
+    pool: Any = Pool(**SIZE, kind="max", kernel=2, stride=2)  # type: ignore[arg-type]
+    mix: Any = Mix(**SIZE, kind="mean", inputs=2)  # type: ignore[arg-type]
+    words: dict[str, Any] = {"inner": "relu", "residual": "one", "outer": "prelu"}
+    after = Epilogue(floats=True, **words)
+    assert pool.kind is Pooling.MAX
+    assert mix.kind is Blend.MEAN
+    assert (after.inner, after.residual, after.outer) == ("relu", "one", "prelu")
+    assert after.inner is Curve.RELU
+    assert after.residual is Residual.ONE
+    assert after.outer is Curve.PRELU
 
 
 def test_the_plain_epilogue_is_raw() -> None:
