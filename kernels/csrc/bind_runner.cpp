@@ -54,7 +54,7 @@ nb::list time_steps(const bnn::Runner& runner, int64_t batch, nb::handle reads,
   const bnn::Maps& in = runner.shapes().reads;
   const uint8_t* first = static_cast<const uint8_t*>(given.reads[0]);
   const std::vector<uint8_t> source(first, first + in.sets * batch * in.bytes());
-  bnn::Lined<uint8_t> fresh(source.size());
+  bnn::Lined<uint8_t> fresh(source.size() + bnn::kCacheLine);
   uint8_t* const to = fresh.data();
   std::vector<const void*> sets;
   for (int64_t i = 0; i < in.sets; ++i) sets.push_back(to + i * batch * in.bytes());

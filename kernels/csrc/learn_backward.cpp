@@ -273,7 +273,7 @@ void Work::operator()(int64_t item) {
   static thread_local std::vector<uint8_t> signs;
   const int64_t n_rows = at.rows * at.pitch * s.filters, n_table = at.table_floats();
   const int64_t n_out = s.channels * at.in_rows * at.out_row();
-  held.assign(n_rows + n_table + n_out, 0.0f);
+  held.assign(n_rows + n_table + n_out + 16, 0.0f);
   const int64_t n_signs = at.in_rows * s.stride * s.channels * at.plane_bytes;
   signs.assign(n_signs + 8 * at.plane_bytes, 0);
   float *const rows = held.data(), *const table = rows + n_rows, *const out = table + n_table;

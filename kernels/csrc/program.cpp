@@ -73,7 +73,7 @@ std::unique_ptr<Program::Memory> Program::borrow() const {
   for (std::atomic<Memory*>& spare : spare_)
     if (Memory* const memory = spare.exchange(nullptr)) return std::unique_ptr<Memory>(memory);
   auto memory = std::make_unique<Memory>();
-  memory->held.resize(bytes_);
+  memory->held.resize(bytes_ + kCacheLine);
   memory->reads.resize(most_reads_);
   return memory;
 }

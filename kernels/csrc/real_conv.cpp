@@ -109,7 +109,7 @@ void RealConv::plan_blocks() {
     }
     blocks_.push_back(std::move(block));
   }
-  weights_.resize(weights);
+  weights_.resize(weights + kPiece);
 }
 
 void RealConv::plan_bands() {

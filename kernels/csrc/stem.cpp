@@ -100,7 +100,7 @@ void Stem::lay_out(const int16_t* weights) {
   for (int64_t y = 0; y < window_.rows; ++y)
     for (int64_t i = 0; i < window_.run; i += 2) offsets_.push_back(y * line_ + i);
   const int64_t block = ops_.laid_out(window_);
-  weights_.resize(blocks_ * block);
+  weights_.resize(blocks_ * block + kCacheLine);
   for (int64_t b = 0, f = 0; b < blocks_; ++b, f += kStemPiece)
     ops_.lay_out(window_, weights + f * window_.rows * window_.run,
                  std::min<int64_t>(kStemPiece, shape_.filters - f), weights_.data() + b * block);
