@@ -202,5 +202,5 @@ NB_MODULE(_core, m) {
   bind_stem(m);
   bind_program(m);
   bind_learn(m);
-  nb::module_::import_("atexit").attr("register")(nb::cpp_function(&border::Released::ending));
+  border::Released::watch();
 }

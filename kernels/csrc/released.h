@@ -3,6 +3,10 @@
 
 #include <nanobind/nanobind.h>
 
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
 #include <atomic>
 #include <chrono>
 #include <thread>
@@ -11,7 +15,7 @@ namespace border {
 
 // Where the interpreter ends while threads that it does not wait for are in here, it would end them
 // as they take its lock: in the midst of C++, which ends the whole process with an error. They wait
-// for that end instead, all but the one that brings it about. `ending` is called when it begins.
+// for that end instead, all but the one that brings it about.
 class Released {
  public:
   Released() : state_(PyEval_SaveThread()) {}
@@ -26,6 +30,15 @@ class Released {
     --returning();
   }
 
+  // Once, when the module is loaded.
+  static void watch() {
+#if !defined(_WIN32)
+    pthread_atfork(nullptr, nullptr, [] { returning() = 0; });  // a child has none of those threads
+#endif
+    nanobind::module_::import_("atexit").attr("register")(nanobind::cpp_function(&ending));
+  }
+
+ private:
   static void ending() {
     nanobind::set_leak_warnings(false);  // of what threads hold that never come back
     last() = std::this_thread::get_id();
@@ -34,8 +47,6 @@ class Released {
     while (returning()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     PyEval_RestoreThread(state);
   }
-
- private:
   static std::atomic<int>& returning() {
     static std::atomic<int> count{0};
     return count;
